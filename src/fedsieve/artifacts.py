@@ -1,0 +1,199 @@
+"""Read and write every artifact, atomically, with shape and dtype checked at the door.
+
+Formats: npz and npy without pickle, safetensors (written by the stages that hold torch), JSON
+and CSV. The bytes of an artifact depend on its content alone: no time stamps, sorted keys.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedsieve.errors import InputError
+from fedsieve.records import Dataset, Partition, Poisoning
+
+Expected = Mapping[str, tuple[str, int | tuple[int, ...]]]
+"""Name of each array -> its dtype kinds (numpy's letters, e.g. "u", "if") and its dimensions."""
+
+_LABELS = ("iu", (1, 2))
+_DATA: Expected = {
+    "train_images": ("u", 4),
+    "train_labels": _LABELS,
+    "test_images": ("u", 4),
+    "test_labels": _LABELS,
+    "classes": ("U", 1),
+}
+_PARTITION: Expected = {"client": ("i", 1), "n_clients": ("i", 0)}
+_POISONING: Expected = {
+    "malicious": ("i", 1),
+    "samples": ("i", 1),
+    "kind": ("U", 1),
+    "labels_before": _LABELS,
+    "labels_after": _LABELS,
+    "images": ("u", 4),
+}
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it there once the block has succeeded.
+
+    A reader therefore sees the old file or the whole new one, whatever kills the writer.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside ``path``, waiting for a writer that was orphaned by its workflow."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_arrays(path: Path, *, compress: bool = False, **arrays: np.ndarray) -> None:
+    """Write named arrays to an npz archive."""
+    save = np.savez_compressed if compress else np.savez
+    with replacing(path) as partial, partial.open("wb") as file:
+        save(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path, expected: Expected) -> dict[str, np.ndarray]:
+    """Read the named arrays of an npz archive.
+
+    Raises:
+        InputError: where the file is unreadable, an array is missing, of another type or number
+            of dimensions, or not finite. The message names file and array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in expected}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _broken(path, str(error)) from error
+    for name, array in arrays.items():
+        _check(path, name, array, *expected[name])
+    return arrays
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write one array to an npy file."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path, kinds: str, dimensions: int) -> np.ndarray:
+    """Read one array, checked as in ``read_arrays``."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise _broken(path, str(error)) from error
+    _check(path, "array", array, kinds, dimensions)
+    return array
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object with sorted keys."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _broken(path, str(error)) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, such as CSV."""
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
+def write_data(path: Path, train: Dataset, test: Dataset) -> None:
+    """Write both splits of a data set."""
+    write_arrays(
+        path,
+        train_images=train.images,
+        train_labels=train.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+        classes=np.array(train.classes),
+    )
+
+
+def read_data(path: Path) -> tuple[Dataset, Dataset]:
+    """Read the training and the test split."""
+    arrays = read_arrays(path, _DATA)
+    classes = tuple(str(name) for name in arrays["classes"])
+    train, test = (
+        Dataset(arrays[f"{split}_images"], arrays[f"{split}_labels"], classes)
+        for split in ("train", "test")
+    )
+    for split in (train, test):
+        if len(split.images) != len(split.labels):
+            raise _broken(path, f"{len(split.images)} images but {len(split.labels)} labels")
+    return train, test
+
+
+def write_partition(path: Path, partition: Partition) -> None:
+    """Write the client of each training sample."""
+    write_arrays(path, client=partition.client, n_clients=np.array(partition.n_clients))
+
+
+def read_partition(path: Path) -> Partition:
+    """Read the client of each training sample."""
+    arrays = read_arrays(path, _PARTITION)
+    return Partition(arrays["client"], int(arrays["n_clients"]))
+
+
+def write_poisoning(path: Path, poisoning: Poisoning) -> None:
+    """Write the ground truth of a poisoned training set."""
+    write_arrays(path, compress=True, **asdict(poisoning))
+
+
+def read_poisoning(path: Path) -> Poisoning:
+    """Read the ground truth of a poisoned training set."""
+    return Poisoning(**read_arrays(path, _POISONING))
+
+
+def read_keep(path: Path, n_samples: int) -> np.ndarray:
+    """Read a keep mask over the training set."""
+    keep = read_arrays(path, {"keep": ("b", 1)})["keep"]
+    if len(keep) != n_samples:
+        raise _broken(path, f"{len(keep)} samples where the training set has {n_samples}")
+    return keep
+
+
+def _check(
+    path: Path, name: str, array: np.ndarray, kinds: str, dimensions: int | tuple[int, ...]
+) -> None:
+    allowed = (dimensions,) if isinstance(dimensions, int) else dimensions
+    if array.dtype.kind not in kinds or array.ndim not in allowed:
+        raise _broken(path, f"{name} is {array.dtype} with {array.ndim} dimensions")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise _broken(path, f"{name} holds NaN or infinity")
+
+
+def _broken(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path}: not a usable artifact: {why}. Delete it and run the workflow again; "
+        "only this file and what depends on it are made anew."
+    )

@@ -1,0 +1,75 @@
+"""Frozen records that travel between functions (numpy only: light stages never import torch)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt8
+
+Labels = Int64[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]
+"""Class of each sample, or 0/1 per class where a sample may have several (multi-label)."""
+
+Images = UInt8[np.ndarray, "samples channels height width"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images of one split; row index is the sample's identity everywhere."""
+
+    images: Images
+    labels: Labels
+    classes: tuple[str, ...]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a sample may carry several labels at once."""
+        return self.labels.ndim == 2
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Who holds which training sample."""
+
+    client: Int64[np.ndarray, " samples"]
+    n_clients: int
+
+    def rows(self, client: int) -> Int64[np.ndarray, " rows"]:
+        """Training samples of one client, ascending."""
+        return np.flatnonzero(self.client == client)
+
+
+@dataclass(frozen=True)
+class Poisoning:
+    """Ground truth of a poisoned training set: what changed, where, and to what.
+
+    ``samples`` are rows of the training set, ascending and unique; the other arrays run along
+    them. Only building the data, the oracles and the metrics may look at it.
+    """
+
+    malicious: Int64[np.ndarray, " malicious"]
+    samples: Int64[np.ndarray, " poisoned"]
+    kind: np.ndarray
+    labels_before: Labels
+    labels_after: Labels
+    images: Images
+
+    def apply(self, data: Dataset) -> Dataset:
+        """Return the training set as the clients hold it."""
+        images, labels = data.images.copy(), data.labels.copy()
+        images[self.samples] = self.images
+        labels[self.samples] = self.labels_after
+        return Dataset(images, labels, data.classes)
+
+    def mask(self, n_samples: int) -> Bool[np.ndarray, " samples"]:
+        """True for every poisoned sample of the training set."""
+        mask = np.zeros(n_samples, bool)
+        mask[self.samples] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Test inputs that show whether an attack worked, and the class its attacker wants."""
+
+    samples: Int64[np.ndarray, " probes"]
+    images: UInt8[np.ndarray, "probes channels height width"]
+    wanted: int

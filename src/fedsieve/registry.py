@@ -1,0 +1,105 @@
+"""Names and files: a plug-in's file name is its key in the config.
+
+Standard library only, and no plug-in is imported to check a name or its parameters: the
+Snakefile does both for the whole config whenever the workflow is parsed.
+"""
+
+import ast
+import difflib
+import functools
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fedsieve.errors import InputError
+
+PACKAGE = Path(__file__).parent
+
+CONTRACTS = {
+    "datasets": ("fetch", "read"),
+    "partitions": ("assign",),
+    "attacks": ("poison", "probe"),
+    "models": ("build",),
+    "sanitizers": ("client", "server", "keep"),
+    "detectors": ("score", "flag"),
+    "aggregators": ("aggregate",),
+}
+"""The functions that a file of each kind must define (docs/extend.md)."""
+
+
+def available(kind: str) -> list[str]:
+    """Names that ``use:`` may have for this kind of plug-in."""
+    return sorted(p.stem for p in (PACKAGE / kind).glob("[!_]*.py"))
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import one plug-in."""
+    _find(kind, name)
+    return importlib.import_module(module(kind, name))
+
+
+def module(kind: str, name: str) -> str:
+    """Dotted module of a plug-in."""
+    return f"fedsieve.{kind}.{name}"
+
+
+def options(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments in a spec: all but ``use``."""
+    return {key: value for key, value in spec.items() if key != "use"}
+
+
+def check(kind: str, spec: Mapping[str, Any]) -> None:
+    """Raise InputError unless the spec names a plug-in and only parameters that it takes.
+
+    Read from the source, so neither the plug-in nor what it imports is loaded.
+    """
+    name = spec["use"]
+    path = _find(kind, name)
+    taken, required = parameters(path, CONTRACTS[kind])
+    given = set(options(spec))
+    if unknown := sorted(given - taken):
+        raise InputError(
+            f"unknown parameter {unknown[0]!r} of {name!r}{_guess(unknown[0], taken)}; "
+            f"{_relative(path)} takes: {', '.join(sorted(taken)) or 'no parameters'}"
+        )
+    if missing := sorted(required - given):
+        raise InputError(f"{name!r} needs {missing[0]!r} ({_relative(path)})")
+
+
+@functools.cache
+def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Spec parameters of a plug-in: the keyword-only arguments of its contract's functions.
+
+    Returns:
+        All names, and those without a default. Arguments that the caller supplies itself
+        (``rng``, ``n_clients``) are no spec parameters.
+    """
+    supplied = {"rng", "n_clients", "n_classes"}
+    taken: dict[str, bool] = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name in functions:
+            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                taken[argument.arg] = taken.get(argument.arg, False) or default is None
+    names = frozenset(taken) - supplied
+    return names, frozenset(name for name in names if taken[name])
+
+
+def _find(kind: str, name: str) -> Path:
+    path = PACKAGE / kind / f"{name}.py"
+    if name not in available(kind):
+        raise InputError(
+            f"no {kind.removesuffix('s')} named {name!r}{_guess(name, available(kind))}: "
+            f"there is no {_relative(path)}; available: {', '.join(available(kind))}"
+        )
+    return path
+
+
+def _guess(name: str, known: object) -> str:
+    close = difflib.get_close_matches(str(name), [str(k) for k in known], 1)  # type: ignore[attr-defined]
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _relative(path: Path) -> str:
+    return f"src/fedsieve/{path.relative_to(PACKAGE)}"

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from fedsieve.errors import InputError
-from fedsieve.records import Dataset, Partition, Poisoning
+from fedsieve.records import Dataset, Message, Partition, Poisoning, View
 
 Expected = Mapping[str, tuple[str, int | tuple[int, ...]]]
 """Name of each array -> its dtype kinds (numpy's letters, e.g. "u", "if") and its dimensions."""
 
 _LABELS = ("iu", (1, 2))
+_ANY = ("biuf", tuple(range(5)))
 _DATA: Expected = {
     "train_images": ("u", 4),
     "train_labels": _LABELS,
@@ -67,15 +68,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def write_arrays(path: Path, *, compress: bool = False, **arrays: np.ndarray) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compress: bool = False) -> None:
     """Write named arrays to an npz archive."""
     save = np.savez_compressed if compress else np.savez
     with replacing(path) as partial, partial.open("wb") as file:
         save(file, allow_pickle=False, **arrays)
 
 
-def read_arrays(path: Path, expected: Expected) -> dict[str, np.ndarray]:
-    """Read the named arrays of an npz archive.
+def read_arrays(path: Path, expected: Expected | None) -> dict[str, np.ndarray]:
+    """Read the named arrays of an npz archive, or all of them.
 
     Raises:
         InputError: where the file is unreadable, an array is missing, of another type or number
@@ -83,11 +84,11 @@ def read_arrays(path: Path, expected: Expected) -> dict[str, np.ndarray]:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in expected}
+            arrays = {name: archive[name] for name in expected or archive.files}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _broken(path, str(error)) from error
     for name, array in arrays.items():
-        _check(path, name, array, *expected[name])
+        _check(path, name, array, *(expected[name] if expected else _ANY))
     return arrays
 
 
@@ -129,14 +130,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_data(path: Path, train: Dataset, test: Dataset) -> None:
     """Write both splits of a data set."""
-    write_arrays(
-        path,
-        train_images=train.images,
-        train_labels=train.labels,
-        test_images=test.images,
-        test_labels=test.labels,
-        classes=np.array(train.classes),
-    )
+    arrays = {
+        "train_images": train.images,
+        "train_labels": train.labels,
+        "test_images": test.images,
+        "test_labels": test.labels,
+        "classes": np.array(train.classes),
+    }
+    write_arrays(path, arrays)
 
 
 def read_data(path: Path) -> tuple[Dataset, Dataset]:
@@ -155,7 +156,7 @@ def read_data(path: Path) -> tuple[Dataset, Dataset]:
 
 def write_partition(path: Path, partition: Partition) -> None:
     """Write the client of each training sample."""
-    write_arrays(path, client=partition.client, n_clients=np.array(partition.n_clients))
+    write_arrays(path, {"client": partition.client, "n_clients": np.array(partition.n_clients)})
 
 
 def read_partition(path: Path) -> Partition:
@@ -166,12 +167,23 @@ def read_partition(path: Path) -> Partition:
 
 def write_poisoning(path: Path, poisoning: Poisoning) -> None:
     """Write the ground truth of a poisoned training set."""
-    write_arrays(path, compress=True, **asdict(poisoning))
+    write_arrays(path, asdict(poisoning), compress=True)
 
 
 def read_poisoning(path: Path) -> Poisoning:
     """Read the ground truth of a poisoned training set."""
     return Poisoning(**read_arrays(path, _POISONING))
+
+
+def read_view(path: Path, client: int) -> View:
+    """Read what a sanitizer sees of a client."""
+    arrays = read_arrays(path, {"features": ("f", 2), "labels": _LABELS, "n_classes": ("i", 0)})
+    return View(client, arrays["features"], arrays["labels"], int(arrays["n_classes"]))
+
+
+def read_message(path: Path | None = None) -> Message:
+    """Read the arrays of a message, whatever they are called; none without a path."""
+    return read_arrays(path, None) if path else {}
 
 
 def read_keep(path: Path, n_samples: int) -> np.ndarray:

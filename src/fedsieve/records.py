@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 
 Labels = Int64[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]
 """Class of each sample, or 0/1 per class where a sample may have several (multi-label)."""
@@ -73,3 +73,17 @@ class Probe:
     samples: Int64[np.ndarray, " probes"]
     images: UInt8[np.ndarray, "probes channels height width"]
     wanted: int
+
+
+Message = dict[str, np.ndarray]
+"""Named arrays that a sanitizer's client and server exchange, or remember."""
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a sanitizer's client step sees: one client's own samples."""
+
+    client: int
+    features: Float[np.ndarray, "samples features"]
+    labels: Labels
+    n_classes: int

@@ -8,6 +8,7 @@ import ast
 import difflib
 import functools
 import importlib
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -23,10 +24,10 @@ CONTRACTS = {
     "attacks": ("poison", "probe"),
     "models": ("build",),
     "sanitizers": ("client", "server", "keep"),
-    "detectors": ("score", "flag"),
-    "aggregators": ("aggregate",),
+    "detectors": ("init", "score", "flag", "local_loss", "learn"),
+    "aggregators": ("init", "aggregate"),
 }
-"""The functions that a file of each kind must define (docs/extend.md)."""
+"""The functions of each kind of plug-in; their keyword-only arguments are its parameters."""
 
 
 def available(kind: str) -> list[str]:
@@ -38,6 +39,35 @@ def load(kind: str, name: str) -> ModuleType:
     """Import one plug-in."""
     _find(kind, name)
     return importlib.import_module(module(kind, name))
+
+
+def bind(
+    kind: str, spec: Mapping[str, Any], function: str, *, optional: bool = False, **supplied: Any
+) -> Any:
+    """Return a plug-in's function with the parameters of its spec bound.
+
+    Each function of a plug-in gets those of the spec's parameters, and of what the caller
+    supplies, that it takes. None for a function that is optional and not there.
+
+    Raises:
+        InputError: for an unknown plug-in or parameter; raised here, before any data are read.
+    """
+    check(kind, spec)
+    plugin = load(kind, spec["use"])
+    if optional and not hasattr(plugin, function):
+        return None
+    found = getattr(plugin, function)
+    takes = inspect.signature(found).parameters
+    given = supplied | options(spec)
+    return functools.partial(found, **{key: given[key] for key in given if key in takes})
+
+
+def constant(kind: str, name: str, constant: str) -> Any:
+    """Read a literal module-level constant of a plug-in from its source."""
+    for node in ast.parse(_find(kind, name).read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
+            return ast.literal_eval(node.value)
+    raise InputError(f"{_relative(_find(kind, name))} defines no {constant}")
 
 
 def module(kind: str, name: str) -> str:

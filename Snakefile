@@ -1,0 +1,5 @@
+include: "workflow/Snakefile"
+
+
+# Without this, a Snakefile that only includes another builds nothing and reports success.
+workflow.default_target = "all"

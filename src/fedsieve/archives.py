@@ -1,0 +1,173 @@
+"""Read the containers that data sets come in: MNIST's idx files and MedMNIST's npz archive.
+
+An archive holds ``{train,val,test}_{images,labels}``. Images are uint8 ``[samples, height,
+width]`` or ``[samples, height, width, 1 or 3]``; labels are integers ``[samples]`` or
+``[samples, 1]`` (single-label), or 0/1 ``[samples, labels]`` (multi-label).
+
+ASSUME: neither paper mentions a validation split, so ``val_*`` is dropped: nothing is trained or
+tuned on it.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int64
+from numpy.lib.npyio import NpzFile
+from torchvision.datasets.mnist import read_image_file, read_label_file
+
+from fedsieve.errors import InputError
+from fedsieve.records import Dataset, Images
+
+LABELS = ("auto", "single", "multi")
+
+Table = Int64[np.ndarray, "samples labels"]
+"""Labels as an archive holds them: one column of classes, or one column of 0/1 per label."""
+
+
+def read_idx(images: Path, labels: Path, classes: tuple[str, ...]) -> Dataset:
+    """Read one split from idx files of verified content (a malformed one is not a user error)."""
+    pixels = read_image_file(str(images)).numpy()
+    return Dataset(pixels[:, None], read_label_file(str(labels)).numpy(), classes)
+
+
+def read_npz(
+    path: Path,
+    *,
+    labels: str = "auto",
+    first_labels: int | None = None,
+    class_names: list[str] | None = None,
+) -> tuple[Dataset, Dataset]:
+    """Read the training and the test split of an archive in MedMNIST's layout.
+
+    Args:
+        labels: ``single`` for one class per image, ``multi`` for 0/1 per class, ``auto`` for what
+            the archive holds. ``single`` reduces a multi-label archive to the images that carry
+            exactly one of its labels.
+        first_labels: In that reduction, keep only images whose label is among the first so many,
+            which are then the classes.
+        class_names: Name of each class, or of each label in the archive; default "0", "1", ...
+
+    Raises:
+        InputError: naming file and key, what was found and what was wanted.
+    """
+    if labels not in LABELS:
+        raise InputError(f"labels: {labels!r} is none of {', '.join(LABELS)}")
+    train_images, train_table = _read_split(path, "train")
+    test_images, test_table = _read_split(path, "test")
+    _check_same(path, "test_images", test_images.shape[1:], train_images.shape[1:])
+    _check_same(path, "test_labels", test_table.shape[1:], train_table.shape[1:])
+    columns = train_table.shape[1]
+    multi = labels == "multi" or (labels == "auto" and columns > 1)
+    if first_labels is not None and (multi or not 0 < first_labels <= columns > 1):
+        wanted = f"labels: single and 1 to {columns} of several 0/1 labels"
+        raise _wrong(path, "first_labels", str(first_labels), wanted)
+    table = np.concatenate([train_table, test_table])
+    if multi or columns > 1:
+        _check_binary(path, table)
+        n_names = columns
+    else:
+        n_names = _count_classes(path, table, class_names)
+    names = _names(path, n_names, class_names)[:first_labels]
+    train = _dataset(train_images, train_table, names, multi)
+    test = _dataset(test_images, test_table, names, multi)
+    _check_learnable(path, train, test)
+    return train, test
+
+
+def _read_split(path: Path, split: str) -> tuple[Images, Table]:
+    """Read one split, its images as ``[samples, channels, height, width]``."""
+    images, labels = _array(path, f"{split}_images"), _array(path, f"{split}_labels")
+    found = _describe(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+        wanted = "uint8 [samples, height, width], [..., 1] or [..., 3]"
+        raise _wrong(path, f"{split}_images", found, wanted)
+    if not images.size:
+        raise _wrong(path, f"{split}_images", found, "at least one sample and pixel")
+    if labels.dtype.kind not in "iub" or labels.ndim not in (1, 2) or not labels.size:
+        wanted = "integers [samples], [samples, 1] or [samples, labels]"
+        raise _wrong(path, f"{split}_labels", _describe(labels), wanted)
+    if len(labels) != len(images):
+        raise _wrong(path, f"{split}_labels", _describe(labels), f"{len(images)} rows, as images")
+    table = labels.reshape(len(labels), -1).astype(np.int64)
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), table
+
+
+def _array(path: Path, key: str) -> np.ndarray:
+    try:
+        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
+            return archive[key]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot read {key}: {error}. Wanted: an npz archive in MedMNIST's layout, "
+            "{train,test}_{images,labels}, without pickled objects"
+        ) from error
+
+
+def _dataset(images: Images, table: Table, names: tuple[str, ...], multi: bool) -> Dataset:
+    """Turn the table into labels; a reduction keeps the images with one label, if that is named."""
+    if multi:
+        return Dataset(images, table.astype(np.uint8), names)
+    if table.shape[1] == 1:
+        return Dataset(images, table[:, 0], names)
+    keep = (table.sum(axis=1) == 1) & table[:, : len(names)].any(axis=1)
+    return Dataset(images[keep], table[keep].argmax(axis=1), names)
+
+
+def _names(path: Path, n_names: int, given: list[str] | None) -> tuple[str, ...]:
+    names = tuple(str(name) for name in (range(n_names) if given is None else given))
+    if len(set(names)) != n_names or len(names) != n_names:
+        raise _wrong(path, "class_names", str(given), f"{n_names} different names")
+    return names
+
+
+def _check_same(path: Path, key: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if found != wanted:
+        raise _wrong(path, key, f"{list(found)} per sample", f"{list(wanted)}, as in training")
+
+
+def _check_binary(path: Path, table: Table) -> None:
+    if table.min() < 0 or table.max() > 1:
+        found = f"values from {table.min()} to {table.max()}"
+        raise _wrong(path, "train_labels, test_labels", found, "0 or 1 for each of several labels")
+
+
+def _count_classes(path: Path, table: Table, given: list[str] | None) -> int:
+    """Return the number of classes of a single-label archive: those named, or those present."""
+    present = np.unique(table)
+    n_classes = len(present) if given is None else len(given)
+    if present[0] < 0 or present[-1] >= n_classes:
+        found = f"values from {present[0]} to {present[-1]}"
+        wanted = f"0 to {n_classes - 1}, without gaps unless class_names names every class"
+        raise _wrong(path, "train_labels, test_labels", found, wanted)
+    return n_classes
+
+
+def _check_learnable(path: Path, train: Dataset, test: Dataset) -> None:
+    """Raise InputError for an empty split, a single class, or one that only the test set has."""
+    for key, data in (("train_labels", train), ("test_labels", test)):
+        if not len(data.labels):
+            raise _wrong(path, key, "no image with exactly one of the labels", "at least one")
+    if len(train.classes) < 2 and not train.multi_label:
+        raise _wrong(path, "train_labels", "one class", "at least two")
+    if unseen := np.flatnonzero(_present(test) & ~_present(train)).tolist():
+        names = [train.classes[number] for number in unseen]
+        raise _wrong(path, "test_labels", f"classes {names}", "only classes that train_labels has")
+
+
+def _present(data: Dataset) -> Bool[np.ndarray, " classes"]:
+    """Whether each class has a sample."""
+    if data.multi_label:
+        return np.any(data.labels, axis=0)
+    return np.isin(np.arange(len(data.classes)), data.labels)
+
+
+def _describe(array: np.ndarray) -> str:
+    return f"{array.dtype} {list(array.shape)}"
+
+
+def _wrong(path: Path, key: str, found: str, wanted: str) -> InputError:
+    return InputError(f"{path}: {key}: found {found}, wanted {wanted}")

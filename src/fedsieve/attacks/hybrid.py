@@ -1,0 +1,105 @@
+"""Hybrid: every malicious client flips labels and plants a backdoor, on different samples."""
+
+import numpy as np
+from jaxtyping import Int64
+
+from fedsieve.attacks import backdoor, label_flip
+from fedsieve.poisonings import check_class, check_share, merge, share
+from fedsieve.records import Dataset, Poisoning, Probe
+
+EXAMPLE = {"source": 3, "target": 2, "flip_fraction": 0.5, "backdoor_target": 0}
+"""A valid spec, for the documentation and the contract tests."""
+
+
+def poison(
+    data: Dataset,
+    rows: Int64[np.ndarray, " rows"],
+    *,
+    rng: np.random.Generator,
+    source: int,
+    target: int,
+    flip_fraction: float = 1.0,
+    backdoor_target: int = 0,
+    backdoor_fraction: float = 0.2,
+    size: int = 3,
+    margin: int = 1,
+    position: str = "bottom_right",
+    pattern: str = "square",
+    value: float = 1.0,
+) -> Poisoning:
+    """Flip labels as ``label_flip``, then patch samples that were not flipped as ``backdoor``.
+
+    Args:
+        data: The training set.
+        rows: The samples of one malicious client.
+        rng: Draws which images are flipped, then which are patched.
+        source: Class whose images are relabeled.
+        target: Class that they are given.
+        flip_fraction: Share of the client's images of class ``source`` to flip.
+        backdoor_target: Class that the trigger shall call forth.
+        backdoor_fraction: Patched images as a share of ALL images of the client.
+        size: Trigger, as are the parameters below: see ``backdoor``.
+        margin: See ``backdoor``.
+        position: See ``backdoor``.
+        pattern: See ``backdoor``.
+        value: See ``backdoor``.
+
+    Raises:
+        InputError: as the two attacks do.
+
+    Source: FDSD, section IV.
+    ASSUME: the paper "mixes" the attacks without saying how; here every malicious client does
+    both, and no sample is poisoned twice.
+    """
+    _check(data, flip_fraction, backdoor_target, backdoor_fraction)
+    flipped = label_flip.poison(
+        data, rows, rng=rng, source=source, target=target, poison_fraction=flip_fraction
+    )
+    mask, light = backdoor.trigger(data.images, size, margin, position, pattern, value)
+    patched = backdoor.plant(
+        data,
+        np.setdiff1d(rows, flipped.samples),
+        share(backdoor_fraction, len(rows)),
+        backdoor_target,
+        mask,
+        light,
+        rng,
+    )
+    return merge(flipped.malicious, [flipped, patched])
+
+
+def probe(
+    test: Dataset,
+    *,
+    source: int,
+    target: int,
+    flip_fraction: float = 1.0,
+    backdoor_target: int = 0,
+    backdoor_fraction: float = 0.2,
+    size: int = 3,
+    margin: int = 1,
+    position: str = "bottom_right",
+    pattern: str = "square",
+    value: float = 1.0,
+) -> dict[str, Probe]:
+    """Ask what both attacks ask, apart: pooled, the many triggered images would drown the flip."""
+    _check(test, flip_fraction, backdoor_target, backdoor_fraction)
+    flips = label_flip.probe(test, source=source, target=target, poison_fraction=flip_fraction)
+    patches = backdoor.probe(
+        test,
+        target=backdoor_target,
+        poison_fraction=backdoor_fraction,
+        size=size,
+        margin=margin,
+        position=position,
+        pattern=pattern,
+        value=value,
+    )
+    return flips | patches
+
+
+def _check(data: Dataset, flip_fraction: float, target: int, backdoor_fraction: float) -> None:
+    """Name this file's own parameters in a message, not those of the attacks it composes."""
+    check_share("flip_fraction", flip_fraction)
+    check_class("backdoor_target", target, data)
+    check_share("backdoor_fraction", backdoor_fraction)

@@ -1,0 +1,85 @@
+"""Save and resume a training job between rounds; lies outside the job's declared outputs."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fedsieve.artifacts import replacing
+from fedsieve.rounds import ServerState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run so far: its state, and what has been recorded of each round."""
+
+    state: ServerState
+    predictions: dict[str, Tensor]
+    """For the test set and each probe, the predictions of every round: [rounds, samples, ...]."""
+    notes: list[dict[str, Any]]
+    """Plain data of every round."""
+
+
+def key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
+    """Identify a run by its settings and the content of its inputs.
+
+    A checkpoint of another run, of older code or of other data is not resumed.
+    """
+    made = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in inputs:
+        with path.open("rb") as file:
+            made.update(hashlib.file_digest(file, "sha256").digest())
+    return made.hexdigest()
+
+
+def save(path: Path, run: str, progress: Progress) -> None:
+    """Write a checkpoint."""
+    state = progress.state
+    tensors = {
+        "values": state.values,
+        "keep": torch.from_numpy(state.keep),
+        **{f"aggregator.{name}": tensor for name, tensor in state.aggregator.items()},
+        **{f"detector.{name}": tensor for name, tensor in state.detector.items()},
+        **{f"predictions.{name}": tensor for name, tensor in progress.predictions.items()},
+    }
+    metadata = {"run": run, "round": str(state.round), "notes": json.dumps(progress.notes)}
+    with replacing(path) as partial:
+        save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
+
+
+def load(path: Path, run: str, device: torch.device) -> Progress | None:
+    """Read the checkpoint of this run; None where there is none, of this run, or a broken one."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt", device=str(device)) as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        print(f"{path}: unreadable checkpoint ({error}): starting from round one")
+        return None
+    if metadata["run"] != run:
+        print(f"{path}: checkpoint of other settings, code or data: starting from round one")
+        return None
+    state = ServerState(
+        round=int(metadata["round"]),
+        values=tensors["values"],
+        keep=np.asarray(tensors["keep"].cpu()),
+        aggregator=_part(tensors, "aggregator"),
+        detector=_part(tensors, "detector"),
+    )
+    predictions = {name: t.cpu() for name, t in _part(tensors, "predictions").items()}
+    return Progress(state, predictions, json.loads(metadata["notes"]))
+
+
+def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    prefix = part + "."
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,47 @@
+"""Bring your own data: an npz archive in MedMNIST's layout, of any image size."""
+
+from pathlib import Path
+
+from fedsieve.archives import read_npz
+from fedsieve.records import Dataset
+from fedsieve.sources import Source, verify
+
+SOURCE = Source(
+    homepage="the user's own file; layout: https://github.com/MedMNIST/MedMNIST",
+    license="that of the file's content",
+    citation="whatever the file's content asks for",
+)
+
+
+def fetch(root: Path, *, file: str, sha256: str | None = None) -> dict[str, str]:
+    """Check that the archive is there and, where ``sha256`` is given, holds what it should."""
+    # an absolute path would make the result depend on the machine
+    name = Path(file).name if Path(file).is_absolute() else file
+    return {name: _verified(root / file, sha256)}
+
+
+def read(
+    root: Path,
+    *,
+    file: str,
+    sha256: str | None = None,
+    labels: str = "auto",
+    first_labels: int | None = None,
+    class_names: list[str] | None = None,
+) -> tuple[Dataset, Dataset]:
+    """Return the training and the test split; a validation split is dropped.
+
+    Args:
+        file: Path of the archive, relative to the data root or absolute.
+        sha256: Its expected SHA-256 in hexadecimal; not checked when None.
+        labels: ``single``, ``multi``, or ``auto`` for what the archive holds. ``single`` reduces
+            a multi-label archive to the images with exactly one of its labels.
+        first_labels: In that reduction, the number of leading labels to keep as classes.
+        class_names: Name of each class, or of each label in the archive; default "0", "1", ...
+    """
+    _verified(root / file, sha256)
+    return read_npz(root / file, labels=labels, first_labels=first_labels, class_names=class_names)
+
+
+def _verified(path: Path, sha256: str | None) -> str:
+    return verify(path, None if sha256 is None else f"sha256:{sha256.lower()}")

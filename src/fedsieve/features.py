@@ -1,0 +1,76 @@
+"""What a model makes of images: predictions, and the feature maps of a named layer."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fedsieve.errors import InputError
+
+CHUNK = 250
+"""Images per forward pass; larger ones lose to memory allocation on a CPU."""
+
+MAX_FEATURES = 600
+
+
+def scale(images: UInt8[Tensor, "samples channels height width"]) -> Tensor:
+    """Pixels as floats in [-1, 1], in the memory order that convolutions like best."""
+    return images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+
+def layers(model: nn.Module) -> list[str]:
+    """Names that ``features:`` may have: the raw pixels and the extractor's layers."""
+    return ["raw", *(name for name, _ in model.get_submodule("extractor").named_children())]
+
+
+def extract(model: nn.Module, images: Tensor, layer: str) -> Float[np.ndarray, "samples features"]:
+    """Feature maps of one layer, average-pooled to at most 600 values a sample, as float32.
+
+    Raises:
+        InputError: for a layer that the model does not have.
+
+    ASSUME: FDSD says "shallow feature maps" and no more. Pooling by the smallest whole factor
+    that leaves at most 600 values keeps k-means quick and costs no accuracy worth the name.
+    """
+    if layer not in layers(model):
+        raise InputError(
+            f"features: {layer!r} is no layer of this model; it has {', '.join(layers(model))}"
+        )
+    children = dict(model.get_submodule("extractor").named_children())
+    depth = layers(model).index(layer)
+    part = nn.Sequential(*list(children.values())[:depth])
+    return torch.cat([_pool(maps) for maps in _forward(part, images)]).numpy()
+
+
+def predict(
+    model: nn.Module, images: Tensor, *, multi_label: bool
+) -> UInt8[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]:
+    """Predicted class of each image, or 0/1 per class where labels are multiple."""
+    parts = [
+        (logits > 0 if multi_label else logits.argmax(dim=1)).to(torch.uint8)
+        for logits in _forward(model, images)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def _forward(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
+    """Apply a model in evaluation mode to chunks of images; results on the CPU."""
+    model.eval()
+    with torch.inference_mode():
+        for chunk in images.split(CHUNK):
+            yield model(scale(chunk)).cpu()
+
+
+def _pool(maps: Tensor) -> Float[Tensor, "samples features"]:
+    """Average-pool maps by the smallest factor that leaves at most MAX_FEATURES values."""
+    if maps.ndim == 4:
+        factor = 1
+        while maps[0, :, ::factor, ::factor].numel() > MAX_FEATURES and factor < min(
+            maps.shape[2:]
+        ):
+            factor += 1
+        maps = F.avg_pool2d(maps, factor)
+    return maps.flatten(1)

@@ -1,0 +1,147 @@
+"""The clients' local SGD, the only hot loop: global weights and index vectors in, weights out."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from queue import SimpleQueue
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fedsieve.features import scale
+from fedsieve.records import Dataset
+from fedsieve.vectors import bind
+
+LocalLoss = Callable[[nn.Module], Tensor]
+"""A detector's extra term of a client's loss."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The whole training set on one device as bytes; a client is a vector of row numbers."""
+
+    images: UInt8[Tensor, "samples channels height width"]
+    labels: Tensor
+
+    @classmethod
+    def of(cls, data: Dataset, device: torch.device) -> "TrainingData":
+        """Move a data set to the device."""
+        labels = torch.from_numpy(data.labels)
+        return cls(
+            torch.from_numpy(data.images).to(device),
+            (labels.float() if data.multi_label else labels).to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Settings of local training.
+
+    ``steps`` limits a client's SGD steps a round; without it a round is ``epochs`` passes.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    steps: int | None = None
+
+
+def batches(rows: np.ndarray, sgd: Sgd, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Row numbers of each SGD step: the client's rows, shuffled anew for every pass.
+
+    ASSUME: the last batch of a pass may be smaller; one of a single sample is left out, since
+    batch normalization is undefined on it (unless the client has but that one).
+    """
+    passes = range(sgd.epochs) if sgd.steps is None else iter(int, 1)
+    every = (
+        batch
+        for _ in passes
+        for batch in torch.from_numpy(rng.permutation(rows)).split(sgd.batch_size)
+        if len(batch) > 1 or len(rows) == 1
+    )
+    return islice(every, sgd.steps)
+
+
+def train_client(
+    model: nn.Module,
+    values: Tensor,
+    gradient: Tensor,
+    data: TrainingData,
+    steps: Iterator[Tensor],
+    sgd: Sgd,
+    local_loss: LocalLoss | None,
+) -> float:
+    """Run one client's SGD on a model bound to ``values`` and ``gradient``, in place.
+
+    Momentum starts at zero every round. The update rule is that of torch.optim.SGD to the bit,
+    without its second of import. Returns the mean loss of the steps.
+    """
+    model.train()
+    params = values[: len(gradient)]
+    velocity = torch.zeros_like(gradient)
+    total, n = torch.zeros((), device=values.device), 0
+    for rows in steps:
+        rows = rows.to(values.device)
+        gradient.zero_()
+        loss = _loss(model(scale(data.images[rows])), data.labels[rows])
+        if local_loss is not None:
+            loss = loss + local_loss(model)
+        loss.backward()
+        if sgd.weight_decay:
+            gradient.add_(params, alpha=sgd.weight_decay)
+        velocity.mul_(sgd.momentum).add_(gradient)
+        params.add_(velocity, alpha=-sgd.lr)
+        total, n = total + loss.detach(), n + 1
+    return total.item() / max(n, 1)
+
+
+class Workers:
+    """Threads that train clients side by side, each with a model replica of its own.
+
+    Every thread computes with one intra-op thread, so that a client's result depends neither on
+    the number of workers nor on which of them took it.
+    """
+
+    def __init__(self, replicas: list[nn.Module]):
+        self._free: SimpleQueue[tuple[nn.Module, Tensor, Tensor]] = SimpleQueue()
+        for replica in replicas:
+            self._free.put((replica, *bind(replica)))
+        self._pool = ThreadPoolExecutor(
+            len(replicas), initializer=torch.set_num_threads, initargs=(1,)
+        )
+
+    def train(
+        self,
+        start: Float[Tensor, " values"],
+        data: TrainingData,
+        steps: list[Iterator[Tensor]],
+        sgd: Sgd,
+        local_loss: LocalLoss | None = None,
+    ) -> tuple[Float[Tensor, "clients values"], list[float]]:
+        """Train every client from the same weights; return their weights and mean losses."""
+        results = torch.empty(len(steps), len(start), device=start.device)
+
+        def run(client: int) -> float:
+            model, values, gradient = self._free.get()
+            try:
+                values.copy_(start)
+                loss = train_client(model, values, gradient, data, steps[client], sgd, local_loss)
+                results[client] = values
+                return loss
+            finally:
+                self._free.put((model, values, gradient))
+
+        return results, list(self._pool.map(run, range(len(steps))))
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy; binary, averaged over classes, where labels are multiple."""
+    if labels.ndim == 2:
+        return F.binary_cross_entropy_with_logits(logits, labels)
+    return F.cross_entropy(logits, labels)

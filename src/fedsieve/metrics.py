@@ -1,0 +1,129 @@
+"""Score models, sanitizers and detectors: arrays in, numbers out.
+
+Every rate is a fraction in [0, 1]; a rate of nothing (0 of 0) is None, never NaN.
+"""
+
+from collections.abc import Mapping
+from typing import SupportsFloat
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from fedsieve.poisonings import carries
+from fedsieve.records import Labels, Partition, Poisoning
+
+Rate = float | None
+
+
+def accuracy(predicted: Labels, labels: Labels) -> Rate:
+    """Share of samples predicted right; multi-label: share of all samples' single 0/1 labels."""
+    return _rate((predicted == labels).sum(), labels.size)
+
+
+def class_accuracy(predicted: Labels, labels: Labels, n_classes: int) -> list[Rate]:
+    """Recall of each class: of the samples that have the label, the share predicted to.
+
+    None for a class that no sample has.
+    """
+    has = [carries(labels, label) for label in range(n_classes)]
+    return [_rate((own & carries(predicted, c)).sum(), own.sum()) for c, own in enumerate(has)]
+
+
+def success_rate(predicted: Labels, wanted: int) -> Rate:
+    """Share of a probe's images that are predicted, or in multi-label data also, as ``wanted``.
+
+    None for a probe without images.
+    """
+    return _rate(carries(predicted, wanted).sum(), len(predicted))
+
+
+def attack_success(rates: Mapping[str, Rate]) -> Rate:
+    """Mean success rate over the kinds of an attack, each counting the same; None if no kind."""
+    defined = [rate for rate in rates.values() if rate is not None]
+    return _rate(sum(defined), len(defined))
+
+
+def sanitization(
+    keep: Bool[np.ndarray, " samples"],
+    poisoning: Poisoning,
+    labels: Labels,
+    partition: Partition,
+) -> dict[str, Rate | list[int]]:
+    """Score a keep mask over the training set against what was poisoned.
+
+    Args:
+        keep: True where a sample is trained on.
+        poisoning: The ground truth.
+        labels: The training set's labels before any attack.
+        partition: Who holds which sample.
+
+    Returns:
+        ``recall``: share of the poisoned samples that is removed, and ``recall_<kind>`` for each
+        kind of poison there is; ``precision``: share of the removed samples that is poisoned;
+        ``removed_clean_share``: share of them that is clean; ``clean_lost``: share of all clean
+        samples that is removed; ``honest_lost``: the same at clients that are not malicious;
+        ``vanished``: classes that some sample carried in training and no kept sample does.
+        A rate of no samples is None: recalls where nothing is poisoned, precision where nothing
+        is removed, ``honest_lost`` where nobody is honest.
+    """
+    removed, poisoned = ~keep, poisoning.mask(len(keep))
+    honest = ~np.isin(partition.client, poisoning.malicious)
+    kinds = {
+        f"recall_{kind}": _among(removed[poisoning.samples], poisoning.kind == kind)
+        for kind in np.unique(poisoning.kind)
+    }
+    return {
+        "recall": _among(removed, poisoned),
+        **kinds,
+        "precision": _among(poisoned, removed),
+        "removed_clean_share": _among(~poisoned, removed),
+        "clean_lost": _among(removed, ~poisoned),
+        "honest_lost": _among(removed, honest),
+        "vanished": _vanished(keep, poisoning, labels),
+    }
+
+
+def client_detection(
+    flagged: Int64[np.ndarray, " flagged"],
+    malicious: Int64[np.ndarray, " malicious"],
+    n_clients: int,
+) -> dict[str, Rate]:
+    """Score flags against the malicious clients, both given as client ids without repeats.
+
+    Args:
+        flagged: Clients that the defense mistrusts.
+        malicious: Clients among those considered that are malicious.
+        n_clients: Clients considered: all, or one cohort (then pass its part of ``malicious``).
+
+    Returns:
+        ``precision`` (None where nobody is flagged), ``recall`` (None where nobody is malicious),
+        ``f1`` (None where both), ``false_positive_rate``: share of honest clients flagged (None
+        where nobody is honest), ``trusted_malicious_share``: share of clients not flagged that is
+        malicious (None where all are flagged).
+    """
+    caught = len(np.intersect1d(flagged, malicious))
+    false, missed = len(flagged) - caught, len(malicious) - caught
+    return {
+        "precision": _rate(caught, len(flagged)),
+        "recall": _rate(caught, len(malicious)),
+        "f1": _rate(2 * caught, 2 * caught + false + missed),
+        "false_positive_rate": _rate(false, n_clients - len(malicious)),
+        "trusted_malicious_share": _rate(missed, n_clients - len(flagged)),
+    }
+
+
+def _vanished(keep: np.ndarray, poisoning: Poisoning, labels: Labels) -> list[int]:
+    carried = labels.copy()
+    carried[poisoning.samples] = poisoning.labels_after
+    n_classes = labels.shape[1] if labels.ndim == 2 else int(carried.max(initial=-1)) + 1
+    masks = [carries(carried, label) for label in range(n_classes)]
+    return [label for label, has in enumerate(masks) if has.any() and not (has & keep).any()]
+
+
+def _among(part: np.ndarray, whole: np.ndarray) -> Rate:
+    """Share of ``whole`` (a mask) that is in ``part`` as well."""
+    return _rate((part & whole).sum(), whole.sum())
+
+
+def _rate(part: SupportsFloat, whole: SupportsFloat) -> Rate:
+    return float(part) / float(whole) if whole else None

@@ -1,0 +1,104 @@
+"""What made a result: a digest of the code that a job can reach, and a record of its run.
+
+Standard library only: the Snakefile imports it.
+"""
+
+import ast
+import functools
+import hashlib
+import platform
+import resource
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+def digest(*modules: str) -> str:
+    """Hash the code of these modules and of all that they import inside fedsieve.
+
+    Taken over syntax trees without docstrings, so that comments, formatting and documentation
+    change nothing. Imports are followed statically; plug-ins are loaded by name and must be
+    named here.
+    """
+    lines = (f"{module} {_code(module)}" for module in sorted(closure(modules)))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def closure(modules: Iterable[str]) -> frozenset[str]:
+    """These modules and all modules of fedsieve that they import, directly or not."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        if (module := waiting.pop()) not in found:
+            found.add(module)
+            waiting.extend(imports(module))
+    return frozenset(found)
+
+
+@functools.cache
+def imports(module: str) -> frozenset[str]:
+    """Modules of fedsieve that a module imports by name."""
+    names: set[str] = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(n for n in names if n.startswith("fedsieve.") and _path(n).is_file())
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that may move the last bits of a result; nothing names the host."""
+    packages = ("torch", "torchvision", "numpy", "scikit-learn", "fedsieve")
+    return {
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in packages if _installed(name)},
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+@functools.cache
+def _code(module: str) -> str:
+    tree = _tree(module)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_path(module).read_text())
+
+
+def _path(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether a statement is a bare string: a docstring, or one below an attribute."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""Keep the samples that carry their cluster's majority label (FDSD, Algorithms 1 to 3)."""
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from fedsieve.clustering import aggregate_centers, local_clusters, separation
+from fedsieve.errors import InputError
+from fedsieve.records import Message, View
+
+EXCHANGES = 1
+
+
+def client(
+    view: View,
+    broadcast: Message,
+    memory: Message,
+    *,
+    rng: np.random.Generator,
+    n_clusters: int = 10,
+    restarts: int = 3,
+) -> tuple[Message, Message]:
+    """Cluster the client's own features (Algorithm 1).
+
+    Returns:
+        To the server: centers [clusters, features] and counts [clusters, classes] of the labels
+        in each. Kept by the client: the cluster of each of its samples. Also the separation of
+        eq. 4, for the record.
+    """
+    if view.labels.ndim == 2:
+        raise InputError("sanitizer cluster_majority needs one label per sample (labels: single)")
+    found = local_clusters(view.features, n_clusters, restarts=restarts, rng=rng)
+    counts = label_counts(view.labels, found.assignment, len(found.centers), view.n_classes)
+    gap = np.array(separation(view.features, found))
+    message = {"centers": found.centers, "counts": counts, "separation": gap}
+    return message, {"cluster": found.assignment}
+
+
+def server(
+    messages: list[Message],
+    state: Message,
+    *,
+    n_clusters: int = 10,
+    seeding: str = "client",
+    vote: str = "global",
+) -> tuple[Message, Message]:
+    """Join the clients' clusters and give each a label (Algorithm 2; Algorithm 3, line 4).
+
+    Args:
+        seeding: "client" or "farthest", see ``clustering.aggregate_centers``.
+        vote: "global": one label per server cluster, from all clients' counts; "local": every
+            client has its own label for a server cluster.
+
+    Returns:
+        For each client and local cluster the label to keep: [clients, clusters], -1 where the
+        cluster is empty.
+
+    Source: FDSD, Algorithms 2 and 3.
+    ASSUME: the mode is taken over the server's cluster (vote: global): a cluster's majority at a
+    malicious client may be the poison. Ties go to the smaller label.
+    """
+    if vote not in ("global", "local"):
+        raise InputError(f"sanitizer cluster_majority: vote: {vote!r} is neither global nor local")
+    centers, joined = aggregate_centers(
+        [m["centers"] for m in messages], n_clusters, seeding=seeding
+    )
+    local = [_pool(m["counts"], to, len(centers)) for m, to in zip(messages, joined, strict=True)]
+    total = np.sum(local, axis=0)
+    labels = np.full((len(messages), n_clusters), -1)
+    for row, (own, to) in enumerate(zip(local, joined, strict=True)):
+        labels[row, : len(to)] = majority_label(total if vote == "global" else own)[to]
+    return {"labels": labels, "centers": centers, "counts": total}, {}
+
+
+def keep(view: View, broadcast: Message, memory: Message) -> Bool[np.ndarray, " samples"]:
+    """Keep what carries the label of its cluster (Algorithm 3, line 5)."""
+    return broadcast["labels"][view.client][memory["cluster"]] == view.labels
+
+
+def majority_label(counts: Int64[np.ndarray, "clusters classes"]) -> Int64[np.ndarray, " clusters"]:
+    """Most frequent label of each cluster; -1 where a cluster is empty."""
+    return np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), -1)
+
+
+def label_counts(
+    labels: Int64[np.ndarray, " samples"],
+    cluster: Int64[np.ndarray, " samples"],
+    n_clusters: int,
+    n_classes: int,
+) -> Int64[np.ndarray, "clusters classes"]:
+    """Count the labels in each cluster."""
+    counts = np.zeros((n_clusters, n_classes), np.int64)
+    np.add.at(counts, (cluster, labels), 1)
+    return counts
+
+
+def _pool(counts: np.ndarray, joined: np.ndarray, n_clusters: int) -> np.ndarray:
+    pooled = np.zeros((n_clusters, counts.shape[1]), np.int64)
+    np.add.at(pooled, joined, counts)
+    return pooled

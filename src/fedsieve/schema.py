@@ -1,0 +1,119 @@
+"""Say in plain words where a configuration departs from its schema, and what the schema wants.
+
+Imported by the Snakefile, hence the standard library and jsonschema only.
+"""
+
+import difflib
+import math
+import re
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import jsonschema
+
+Key = tuple[Any, ...]
+"""Where in the configuration, e.g. ("grids", "demo", "ratio", 0)."""
+
+Problem = tuple[Key, str]
+"""A key, and what is wrong with it."""
+
+_KINDS = {"object": "a mapping of keys", "array": "a list", "string": "text"}
+_BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_EXPONENT = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d{1,2}")
+
+
+def misfits(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield all violations of the schema.
+
+    Stricter than JSON: 1.0 is no whole number, since it would be another path than 1, and
+    infinity and NaN are no numbers.
+    """
+    plain = jsonschema.Draft202012Validator
+    types = plain.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
+    validator = jsonschema.validators.extend(plain, type_checker=types)
+    for error in validator(schema).iter_errors(config):
+        yield from _explain(error)
+
+
+def demand(schema: Mapping[str, Any]) -> str:
+    """Say what a part of the schema allows: "a whole number >= 1"."""
+    if "enum" in schema:
+        *most, last = schema["enum"]
+        return f"{', '.join(most)} or {last}"
+    if schema["type"] in ("integer", "number"):
+        kind = "a whole number" if schema["type"] == "integer" else "a number"
+        bounds = [f"{sign} {schema[name]}" for name, sign in _BOUNDS.items() if name in schema]
+        return " ".join([kind, " and ".join(bounds)]).strip()
+    items = f", each entry {demand(schema['items'])}" if "items" in schema else ""
+    return _KINDS[schema["type"]] + items
+
+
+def shown(key: Key) -> str:
+    """Write a key as users know it: ``grids.demo.ratio[0]``."""
+    return "".join(f".{k}" if isinstance(k, str) else f"[{k}]" for k in key).removeprefix(".")
+
+
+def near(name: object, known: Iterable[object]) -> str:
+    """Suggest the name that was probably meant, and list all."""
+    names = [str(k) for k in known]
+    close = difflib.get_close_matches(str(name), names, 1)
+    guess = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{guess}; known here: {', '.join(names) or 'none'}"
+
+
+def exponents(value: object) -> Iterator[str]:
+    """Yield, with the remedy, the numbers that YAML 1.1 reads as text, such as 1e-2."""
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        yield f"{value!r}, which YAML reads as text: write {Decimal(value):f}"
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from exponents(inner)
+
+
+def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
+    """Word one violation for somebody who has never seen a schema."""
+    key: Key = tuple(error.absolute_path)
+    value: Any = error.instance
+    schema: Any = error.schema
+    if "propertyNames" in error.absolute_schema_path:
+        yield (*key, value), _label_fault(error)
+    elif error.validator == "additionalProperties":
+        known = schema["properties"]
+        yield from (((*key, k), f"unknown key{near(k, known)}") for k in value if k not in known)
+    elif error.validator == "required":
+        missing = [name for name in schema["required"] if name not in value]
+        yield from (((*key, name), f"is missing{_meaning(schema, name)}") for name in missing)
+    elif error.validator == "uniqueItems":
+        twice = next(v for i, v in enumerate(value) if v in value[:i])
+        yield key, f"lists {twice!r} twice; remove one"
+    elif error.validator in ("minItems", "minProperties", "minLength"):
+        yield key, "must not be empty"
+    else:
+        wrong = next(exponents(value), "empty" if value is None else reprlib.repr(value))
+        yield key, f"must be {demand(schema)}, not {wrong}"
+
+
+def _label_fault(error: jsonschema.ValidationError) -> str:
+    if error.validator == "type":
+        return f"a key must be text, and YAML reads this one as {error.instance!r}; quote it"
+    if error.validator == "not":
+        return "not possible as a label: results have a directory of that name; choose another"
+    return (
+        "a label is made of lower-case letters, digits and any of _ + . - and starts with a letter "
+        "or digit, since paths are made of it and some file systems ignore case"
+    )
+
+
+def _meaning(schema: Mapping[str, Any], name: str) -> str:
+    part = schema.get("properties", {}).get(name, {})
+    return f": {part['description']}" if "description" in part else ""
+
+
+def _is_integer(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: object, value: object) -> bool:
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))

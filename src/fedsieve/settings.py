@@ -1,0 +1,249 @@
+"""Complete the configuration, and find all that is wrong with it before anything runs.
+
+Imported by the Snakefile, hence the standard library and jsonschema only.
+"""
+
+import copy
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fedsieve import registry
+from fedsieve.errors import InputError
+from fedsieve.grids import UNATTACKED, n_malicious, scenarios
+from fedsieve.schema import Key, Problem, demand, exponents, misfits, near, shown
+
+BUILT_IN: Mapping[str, Mapping[str, Any]] = {
+    "attacks": {UNATTACKED: {"use": "unattacked"}},
+    "sanitizers": {},
+    "defenses": {"none": {"aggregate": {"use": "fedavg"}}},
+}
+"""Labels that every configuration has, and that none may define otherwise."""
+
+PLUGINS = (
+    ("tasks", "dataset", "datasets"),
+    ("tasks", "model", "models"),
+    ("partitions", None, "partitions"),
+    ("attacks", None, "attacks"),
+    ("sanitizers", None, "sanitizers"),
+    ("defenses", "detect", "detectors"),
+    ("defenses", "aggregate", "aggregators"),
+)
+"""Section, key in its entries (None: the entry itself), and the kind of plug-in named there."""
+
+WORKFLOW_KEYS = {"partitions": {"n_clients"}, "sanitizers": {"features", "before_rounds"}}
+"""Keys beside a plug-in's parameters that are meant for the workflow."""
+
+GRID_LABELS = {
+    "task": "tasks",
+    "partition": "partitions",
+    "attack": "attacks",
+    "defense": "defenses",
+}
+"""Axis of a grid and the section that its labels belong to."""
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy with the built-in labels and the defaults of the top level.
+
+    Values of the wrong type stay as they are, for ``check`` to report.
+    """
+    full = {"data_root": "results/raw", "device": "auto", **copy.deepcopy(dict(config))}
+    full["data_root"] = os.environ.get("FEDSIEVE_DATA") or full["data_root"]
+    for section, entries in BUILT_IN.items():
+        if isinstance(given := full.get(section, {}), Mapping):
+            full[section] = {**copy.deepcopy(dict(entries)), **given}
+    if isinstance(full.get("grids"), Mapping):
+        full.setdefault("run", list(full["grids"]))
+    return full
+
+
+def plugin_spec(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the plug-in itself gets: the entry without the workflow's own keys."""
+    return {k: v for k, v in entry.items() if k not in WORKFLOW_KEYS.get(kind, ())}
+
+
+def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Raise InputError with all problems of a configuration, one a line, each naming its key."""
+    structure = list(misfits(config, schema))
+    faulty = {key[:2] for key, _ in structure}
+    full = complete(config)
+    content = (_redefined(full), _plugins(full), _unknown_labels(full), _impossible(full, faulty))
+    found = itertools.chain(structure, *content)
+    lines = list(dict.fromkeys(_line(f"{shown(key)}: {message}") for key, message in found))
+    if lines:
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        raise InputError("\n".join([f"the configuration has {count}:", *lines]))
+
+
+def reference(schema: Mapping[str, Any]) -> str:
+    """Describe every key of the configuration, in Markdown."""
+    parts = [f"# {schema['title']}", schema["description"]]
+    for key, part in schema["properties"].items():
+        optional = key not in schema["required"]
+        (_, wanted, meaning), *rows = _rows(key, part, schema["$defs"], optional)
+        parts.append(f"## {key}\n\n{wanted[0].upper()}{wanted[1:]}. {meaning}")
+        if rows:
+            table = [("Key", "Value", "Meaning"), ("---", "---", "---"), *rows]
+            parts.append("\n".join("| {} | {} | {} |".format(*row) for row in table))
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(text: str) -> str:
+    """Keep a message on one line, whatever characters a key or a value holds."""
+    return "  " + "".join(c if c.isprintable() else " " for c in text)
+
+
+def _rows(
+    key: str, part: Mapping[str, Any], defs: Mapping[str, Any], optional: bool = False
+) -> Iterator[tuple[str, str, str]]:
+    base = defs[part["$ref"].rsplit("/")[-1]] if "$ref" in part else {}
+    whole = {**base, **part}
+    yield f"`{key}`", demand(whole) + "; optional" * optional, whole["description"]
+    for name, inner in (base.get("properties", {}) | part.get("properties", {})).items():
+        yield from _rows(f"{key}.{name}", inner, defs, name not in whole.get("required", ()))
+    if isinstance(each := whole.get("additionalProperties"), Mapping):
+        yield from _rows(f"{key}.LABEL", each, defs)
+
+
+def _entries(config: Mapping[str, Any], section: str) -> Mapping[str, Mapping[str, Any]]:
+    """Those entries of a section that are mappings, whatever else is wrong with them."""
+    entries = config.get(section)
+    if not isinstance(entries, Mapping):
+        return {}
+    return {label: entry for label, entry in entries.items() if isinstance(entry, Mapping)}
+
+
+def _redefined(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield built-in labels that the configuration gives another meaning."""
+    for section, entries in BUILT_IN.items():
+        for label, entry in entries.items():
+            if _entries(config, section).get(label, entry) != entry:
+                yield (section, label), f"is built in as {entry}; choose another label"
+
+
+def _plugins(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the choice of plug-ins and their parameters."""
+    for section, name, kind in PLUGINS:
+        for label, entry in _entries(config, section).items():
+            spec = entry.get(name) if name else entry
+            built_in = entry == BUILT_IN.get(section, {}).get(label)
+            if not built_in and isinstance(spec, Mapping) and isinstance(spec.get("use"), str):
+                key = (section, label, name) if name else (section, label)
+                yield from _plugin(key, kind, plugin_spec(kind, spec))
+
+
+def _plugin(key: Key, kind: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield an unknown plug-in, or the parameters that it does not take or still needs."""
+    name, given = spec["use"], registry.options(spec)
+    if name not in registry.available(kind):
+        missing = f"there is no src/fedsieve/{kind}/{name}.py"
+        yield (*key, "use"), missing + near(name, registry.available(kind))
+        return
+    path = registry.PACKAGE / kind / f"{name}.py"
+    taken, required = registry.parameters(path, registry.CONTRACTS[kind])
+    for parameter in given:
+        if parameter not in taken:
+            yield (*key, parameter), f"unknown parameter of {name}{near(parameter, sorted(taken))}"
+        for text in exponents(given[parameter]):
+            yield (*key, parameter), f"holds {text}"
+    for parameter in sorted(required - given.keys()):
+        yield (*key, parameter), f"is missing: {name} has no default for it"
+
+
+def _references(config: Mapping[str, Any]) -> Iterator[tuple[Key, str, Any]]:
+    """Yield every mention of a label, with the section that it belongs to."""
+    for name, grid in _entries(config, "grids").items():
+        for axis, section in GRID_LABELS.items():
+            labels = grid.get(axis)
+            for i, label in enumerate(labels if isinstance(labels, list) else ()):
+                yield ("grids", name, axis, i), section, label
+    for name, defense in _entries(config, "defenses").items():
+        yield ("defenses", name, "sanitize"), "sanitizers", defense.get("sanitize")
+    run = config.get("run")
+    for i, label in enumerate(run if isinstance(run, list) else ()):
+        yield ("run", i), "grids", label
+
+
+def _unknown_labels(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield mentions of labels that do not exist."""
+    for key, section, label in _references(config):
+        known = config.get(section)
+        if isinstance(label, str) and isinstance(known, Mapping) and label not in known:
+            yield key, f"{section} has no {label!r}{near(label, known)}"
+
+
+def _impossible(config: Mapping[str, Any], faulty: set[Key]) -> Iterator[Problem]:
+    """Yield sound settings that no scenario can combine.
+
+    Args:
+        faulty: Section and label of the entries to leave out, since the schema forbids them.
+    """
+    sound = {
+        section: {k: v for k, v in _entries(config, section).items() if (section, k) not in faulty}
+        for section in ("tasks", "partitions", "sanitizers", "defenses", "grids")
+    }
+    for name, grid in sound["grids"].items():
+        yield from _long_ratios(name, grid)
+        for scenario in scenarios(grid):
+            task = sound["tasks"].get(scenario["task"])
+            partition = sound["partitions"].get(scenario["partition"])
+            if task and partition:
+                n_clients = partition["n_clients"]
+                yield from _too_few(scenario, task, n_clients)
+                yield from _bad_ratio(name, scenario, task, n_clients)
+            sanitizer = sound["defenses"].get(scenario["defense"], {}).get("sanitize")
+            if task and sanitizer in sound["sanitizers"]:
+                yield from _too_late(scenario, task, sanitizer, sound["sanitizers"][sanitizer])
+
+
+def _long_ratios(name: str, grid: Mapping[str, Any]) -> Iterator[Problem]:
+    for i, ratio in enumerate(grid["ratio"]):
+        if float(format(ratio, "g")) != ratio:
+            yield ("grids", name, "ratio", i), f"has more than 6 digits; paths show {ratio:g}"
+
+
+def _too_few(
+    scenario: Mapping[str, Any], task: Mapping[str, Any], n_clients: int
+) -> Iterator[Problem]:
+    """Yield what needs more clients, or more samples, than there are."""
+    label, source = scenario["task"], f"partitions.{scenario['partition']}.n_clients"
+    if task["cohort"] > n_clients:
+        wrong = f"{task['cohort']} clients in a round, but {source} is {n_clients}"
+        yield ("tasks", label, "cohort"), f"{wrong}; at most {n_clients} can take part"
+    if task.get("max_samples", n_clients) < n_clients:
+        wrong = f"{task['max_samples']} samples for the {n_clients} clients of {source}"
+        yield ("tasks", label, "max_samples"), f"{wrong}; use at least {n_clients}"
+
+
+def _bad_ratio(
+    grid: str, scenario: Mapping[str, Any], task: Mapping[str, Any], n_clients: int
+) -> Iterator[Problem]:
+    """Yield ratios that leave no benign client, or that attack without any malicious one.
+
+    A stratified cohort always finds the clients it needs: halves go up among all clients as in
+    the cohort, so the two counts differ by no more than the clients that are not in the cohort.
+    """
+    ratio, cohort = float(scenario["ratio"]), task["cohort"]
+    key, malicious = ("grids", grid, "ratio"), n_malicious(ratio, n_clients)
+    among = f"{ratio:g} of the {n_clients} clients of partitions.{scenario['partition']}"
+    if malicious == n_clients:
+        below = f"use a ratio below {(n_clients - 0.5) / n_clients:g}"
+        yield key, f"{among} is {malicious} malicious, 0 benign clients; {below}"
+    elif ratio and not malicious:
+        yield key, f"{among} is 0 malicious clients; use 0 or at least {0.5 / n_clients:g}"
+    elif ratio and task["sampling"] == "stratified":
+        picked = n_malicious(ratio, cohort)
+        if picked in (0, cohort):
+            counts = f"{picked} malicious and {cohort - picked} benign of a cohort of {cohort}"
+            remedy = "no round would mix them; change the ratio, the cohort, or sampling to uniform"
+            yield key, f"{ratio:g} is {counts} (tasks.{scenario['task']}, stratified): {remedy}"
+
+
+def _too_late(
+    scenario: Mapping[str, Any], task: Mapping[str, Any], name: str, sanitizer: Mapping[str, Any]
+) -> Iterator[Problem]:
+    if (last := max(sanitizer.get("before_rounds", [0]))) > task["rounds"]:
+        wrong = f"round {last} never comes: tasks.{scenario['task']}.rounds is {task['rounds']}"
+        yield ("sanitizers", name, "before_rounds"), f"{wrong}; lower one or raise the other"

@@ -1,0 +1,95 @@
+"""Put a federation together from artifacts and settings: what warm-up and training share."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from fedsieve import registry, rounds
+from fedsieve.artifacts import read_data, read_partition, read_poisoning
+from fedsieve.errors import InputError
+from fedsieve.local import Sgd, TrainingData
+from fedsieve.records import Dataset
+from fedsieve.rng import stream
+from fedsieve.vectors import seeded
+
+
+@dataclass(frozen=True)
+class Held:
+    """The clients' data as they hold them, poison included, and the clean test set."""
+
+    train: Dataset
+    test: Dataset
+    rows: list[np.ndarray]
+    malicious: frozenset[int]
+    """Ground truth; for stratified sampling alone."""
+
+
+def read_training(data: Path, clients: Path, poisoning: Path) -> Held:
+    """Read the training set, poison it, and list each client's samples."""
+    train, test = read_data(data)
+    truth = read_poisoning(poisoning)
+    held = read_partition(clients)
+    rows = [held.rows(client) for client in range(held.n_clients)]
+    return Held(truth.apply(train), test, rows, frozenset(truth.malicious.tolist()))
+
+
+def federation(
+    held: Held,
+    task: dict[str, Any],
+    defense: rounds.Defense,
+    sampling: rounds.Sampling,
+    *,
+    seed: int,
+    device: torch.device,
+    workers: int,
+) -> rounds.Federation:
+    """Build the federation of a task (config ``tasks``)."""
+    return rounds.federation(
+        partial(initial_model, task["model"], held.train, seed),
+        TrainingData.of(held.train, device),
+        held.rows,
+        sampling=sampling,
+        sgd=Sgd(**task["local"]),
+        defense=defense,
+        seed=seed,
+        workers=workers if device.type == "cpu" else 1,
+        n_classes=len(held.train.classes),
+    )
+
+
+def initial_model(spec: dict[str, Any], data: Dataset, seed: int) -> nn.Module:
+    """Build a model for a data set's images and classes, its weights drawn from the seed."""
+    build = registry.bind("models", spec, "build")
+    in_shape = data.images.shape[1:]
+    weights = int(stream(seed, "weights").integers(2**63))
+    return seeded(lambda: build(in_shape, len(data.classes)), weights)
+
+
+def trained_model(
+    path: Path, spec: dict[str, Any], data: Dataset, device: torch.device
+) -> nn.Module:
+    """Load a model's weights.
+
+    Raises:
+        InputError: where the file is broken or fits another model.
+    """
+    model = initial_model(spec, data, 0)
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: not usable weights: {error}. Delete it and run again."
+        ) from error
+    return model.to(device)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """A model's tensors, each with memory of its own, as safetensors wants them."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

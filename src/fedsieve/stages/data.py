@@ -1,0 +1,44 @@
+"""Read a verified data set into one archive: images as bytes, labels, class names."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedsieve import registry
+from fedsieve.artifacts import read_json, write_data
+from fedsieve.errors import InputError
+from fedsieve.records import Dataset
+from fedsieve.rng import stream
+
+
+def data(
+    *,
+    dataset: dict[str, Any],
+    root: Path,
+    receipt: Path,
+    data: Path,
+    max_samples: int = 0,
+) -> None:
+    """Write training and test split of a data set.
+
+    Args:
+        dataset: Plug-in and parameters (config ``tasks.*.dataset``).
+        root: Data root.
+        receipt: SHA-256 of the files, as fetched; the content is verified once more.
+        data: Written: the archive.
+        max_samples: Use a random subset of this many training samples; 0 uses all.
+    """
+    expected = read_json(receipt)["files"]
+    found = registry.bind("datasets", dataset, "fetch")(root)
+    if found != expected:
+        raise InputError(
+            f"{root}: the files of {dataset['use']} are not those that were fetched; "
+            f"delete {receipt} to accept the new content, and run again"
+        )
+    train, test = registry.bind("datasets", dataset, "read")(root)
+    if 0 < max_samples < len(train.images):
+        rows = np.sort(stream(0, "subset").permutation(len(train.images))[:max_samples])
+        train = Dataset(train.images[rows], train.labels[rows], train.classes)
+    write_data(data, train, test)
+    print(f"{len(train.images)} training and {len(test.images)} test images")

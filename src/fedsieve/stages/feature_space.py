@@ -1,0 +1,51 @@
+"""Draw one malicious client's samples in feature space: clean and poisoned, kept and dropped."""
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from fedsieve import figures as draw
+from fedsieve.artifacts import read_keep, read_partition, read_poisoning, read_view
+
+
+def feature_space(
+    *,
+    attacks: list[str],
+    poisonings: list[Path],
+    clients: list[Path],
+    keeps: list[Path],
+    views: list[Path],
+    figures: list[Path],
+) -> None:
+    """Write one panel per attack, of the malicious client with the lowest id.
+
+    Args:
+        attacks: Titles of the panels.
+        poisonings, clients, keeps: Ground truth, partition and keep mask of each attack.
+        views: Features of all clients, attack by attack.
+        figures: Written: the same figure in each format that the endings name.
+    """
+    per_attack = len(views) // len(attacks)
+    panels = []
+    for i, attack in enumerate(attacks):
+        truth, held = read_poisoning(poisonings[i]), read_partition(clients[i])
+        shown = int(truth.malicious[0])
+        rows = held.rows(shown)
+        points = PCA(2, svd_solver="full").fit_transform(
+            read_view(views[i * per_attack + shown], shown).features
+        )
+        groups = _groups(
+            truth.mask(len(held.client))[rows], read_keep(keeps[i], len(held.client))[rows]
+        )
+        panels.append((f"{attack}, client {shown}", points, groups))
+    drawn = draw.features(panels)
+    for path in figures:
+        draw.save(drawn, path)
+
+
+def _groups(poisoned: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Name of each sample's group, as ``figures.FEATURE_GROUPS`` has them."""
+    return np.char.add(
+        np.where(poisoned, "poisoned ", "clean "), np.where(keep, "kept", "dropped")
+    )

@@ -1,0 +1,51 @@
+"""Extract one client's feature maps from the warm-up model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fedsieve import device as devices
+from fedsieve import setup
+from fedsieve.artifacts import write_arrays
+from fedsieve.features import extract
+
+
+def features(
+    *,
+    data: Path,
+    clients: Path,
+    poisoning: Path,
+    encoder: Path,
+    model: dict[str, Any],
+    layer: str,
+    client: int,
+    view: Path,
+    device: str = "auto",
+) -> None:
+    """Write all that a sanitizer may see of a client: features and labels as the client holds them.
+
+    Args:
+        data, clients, poisoning: The clients' data.
+        encoder: Warm-up weights.
+        model: Plug-in and parameters (config ``tasks.*.model``).
+        layer: "raw" or a layer of the model's extractor.
+        client: Client id.
+        view: Written: ``features`` [samples, features] and ``labels``, in the order of its rows.
+        device: auto, cpu or cuda.
+    """
+    held = setup.read_training(data, clients, poisoning)
+    where = devices.choose(device)
+    rows = held.rows[client]
+    images = torch.from_numpy(held.train.images[rows]).to(where)
+    found = extract(setup.trained_model(encoder, model, held.train, where), images, layer)
+    write_arrays(
+        view,
+        {
+            "features": found,
+            "labels": held.train.labels[rows],
+            "n_classes": np.array(len(held.train.classes)),
+        },
+    )
+    print(f"client {client}: {found.shape[0]} samples, {found.shape[1]} features of {layer}")

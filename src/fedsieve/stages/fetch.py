@@ -1,0 +1,19 @@
+"""Make sure that a data set lies in the data root, verified; download what is missing."""
+
+from pathlib import Path
+from typing import Any
+
+from fedsieve import registry
+from fedsieve.artifacts import write_json
+
+
+def fetch(*, dataset: dict[str, Any], root: Path, receipt: Path) -> None:
+    """Verify or download a data set, and write the SHA-256 of each of its files.
+
+    Args:
+        dataset: Plug-in and parameters (config ``tasks.*.dataset``).
+        root: Data root, where data sets lie in their publishers' own layout.
+        receipt: Written: file name to SHA-256.
+    """
+    files = registry.bind("datasets", dataset, "fetch")(root)
+    write_json(receipt, {"dataset": dataset["use"], "files": files})

@@ -1,0 +1,46 @@
+"""Measure an attack's success rate, and the accuracy, on a model trained without the attack."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fedsieve import device as devices
+from fedsieve import metrics, registry, setup
+from fedsieve.artifacts import read_data, write_json
+from fedsieve.features import predict
+
+
+def floor(
+    *,
+    data: Path,
+    weights: Path,
+    attack: dict[str, Any],
+    model: dict[str, Any],
+    floor: Path,
+    device: str = "auto",
+) -> None:
+    """Write what an attack's probe shows where nobody attacked: below it no defense can get.
+
+    Args:
+        data: The data set.
+        weights: The undefended model of the unattacked run.
+        attack: Plug-in and parameters (config ``attacks``).
+        model: Plug-in and parameters (config ``tasks.*.model``).
+        floor: Written: ``accuracy_unattacked``, ``asr_floor`` and ``asr_floor.<kind>``.
+        device: auto, cpu or cuda.
+    """
+    train, test = read_data(data)
+    where = devices.choose(device)
+    clean = setup.trained_model(weights, model, train, where)
+    probes = registry.bind("attacks", attack, "probe")(test)
+
+    def predicted(images: np.ndarray) -> np.ndarray:
+        return predict(clean, torch.from_numpy(images).to(where), multi_label=test.multi_label)
+
+    rates = {k: metrics.success_rate(predicted(p.images), p.wanted) for k, p in probes.items()}
+    found = {"accuracy_unattacked": metrics.accuracy(predicted(test.images), test.labels)}
+    if rates:
+        found["asr_floor"] = metrics.attack_success(rates)
+    write_json(floor, found | {f"asr_floor.{kind}": rate for kind, rate in rates.items()})

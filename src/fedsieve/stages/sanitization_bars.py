@@ -1,0 +1,20 @@
+"""Draw how much of the poison each sanitizer found, and how many clean samples it cost."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fedsieve import figures as draw
+
+
+def sanitization_bars(*, summary: Path, order: list[str], figures: list[Path]) -> None:
+    """Write the bars of a grid.
+
+    Args:
+        summary: The grid's tidy table.
+        order: Attacks and defenses in the order of groups and bars.
+        figures: Written: the same figure in each format that the endings name.
+    """
+    drawn = draw.sanitization_bars(pd.read_csv(summary), order)
+    for path in figures:
+        draw.save(drawn, path)

@@ -1,0 +1,45 @@
+"""Tabulate a grid: mean and interval over seeds, as CSV, Markdown, LaTeX, HTML and plain text."""
+
+from pathlib import Path
+from typing import Any
+
+from fedsieve import tables
+from fedsieve.artifacts import write_text
+from fedsieve.tidy import read_metrics
+
+
+def table(
+    *,
+    grid: dict[str, Any],
+    files: str,
+    order: list[str],
+    oracles: list[str],
+    csv: Path,
+    md: Path,
+    tex: Path,
+    html: Path,
+    txt: Path,
+) -> None:
+    """Write the tables of a grid.
+
+    Args:
+        grid: Lists of labels (config ``grids``).
+        files: Path of a scenario's metrics, with a field in braces for each axis of the grid.
+        order: Attacks and defenses in the order of rows and columns.
+        oracles: Defenses to mark, since they see the ground truth.
+        csv: Written: every metric's n, mean, interval and standard deviation, tidy.
+        md, tex, html: Written: accuracy and attack success as the papers lay them out, and what
+            was sanitized.
+        txt: Written: the headline numbers for a terminal.
+    """
+    summary = tables.summarize(read_metrics(grid, files))
+    write_text(csv, summary.to_csv(index=False))
+    shown = [
+        (tables.paper_table(summary, order), tables.paper_note(summary)),
+        (tables.sanitization_table(summary, order), tables.sanitization_note(summary)),
+    ]
+    renderers = ((md, tables.to_markdown), (tex, tables.to_latex), (html, tables.to_html))
+    for path, render in renderers:
+        parts = [render(frame, note, oracles) for frame, note in shown if not frame.empty]
+        write_text(path, "\n".join(parts))
+    write_text(txt, "\n".join([*tables.headline(summary, order, oracles), ""]))

@@ -1,0 +1,224 @@
+"""Train the global model of one scenario: federated rounds on poisoned data under a defense."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fedsieve import checkpoints, provenance, registry, setup
+from fedsieve import device as devices
+from fedsieve.artifacts import locked, read_keep, replacing, write_arrays, write_json, write_text
+from fedsieve.checkpoints import Progress
+from fedsieve.features import predict
+from fedsieve.grids import n_malicious
+from fedsieve.rounds import Defense, Federation, Record, Sampling, ServerState, run, start
+
+
+def train(
+    *,
+    data: Path,
+    clients: Path,
+    poisoning: Path,
+    keep: list[Path],
+    task: dict[str, Any],
+    attack: dict[str, Any],
+    defense: dict[str, Any],
+    sanitizer: dict[str, Any],
+    ratio: float,
+    seed: int,
+    code: str,
+    model: Path,
+    predictions: Path,
+    clients_log: Path,
+    kept: Path,
+    record: Path,
+    device: str = "auto",
+    workers: int = 1,
+    checkpoint_seconds: float = 10.0,
+) -> None:
+    """Run federated rounds and write the model, what it predicted, and what the defense did.
+
+    The poison mask serves to build the data, and to fix the number of malicious clients in
+    stratified cohorts; no defense gets it. A killed job resumes from its last checkpoint with
+    bit-identical results.
+
+    Args:
+        data, clients, poisoning: The clients' data.
+        keep: The sanitizer's mask if it worked before training, or nothing.
+        task: Model, rounds, cohort and local SGD (config ``tasks``).
+        attack: Whose success to probe (config ``attacks``).
+        defense: ``aggregate`` and optionally ``detect`` (config ``defenses``).
+        sanitizer: One that works between rounds: ``method`` (plug-in and parameters),
+            ``features`` (layer) and ``before_rounds``; {} for one that worked before training.
+        ratio: Malicious clients / clients.
+        seed: Seed of the run.
+        code: Digest of the code; a checkpoint of other code is not resumed.
+        model: Written: weights after the last round.
+        predictions: Written: ``test`` and ``probe.*`` [rounds, samples] after each round.
+        clients_log: Written: a row per round and client.
+        kept: Written: ``keep``, the samples trained on in the last round; ``sanitized``, whether
+            a sanitizer chose them; ``bytes`` exchanged for it in each round.
+        record: Written: run.json, with versions, seconds and memory; no other job reads it.
+        device: auto, cpu or cuda.
+        workers: Threads that train clients side by side.
+        checkpoint_seconds: Least time between two checkpoints.
+    """
+    held = setup.read_training(data, clients, poisoning)
+    where = devices.choose(device)
+    fed = setup.federation(
+        held,
+        task,
+        _defense(defense, sanitizer),
+        _sampling(task, ratio, held.malicious),
+        seed=seed,
+        device=where,
+        workers=workers,
+    )
+    settings = [task, attack, defense, sanitizer, ratio, seed, code, str(where)]
+    key = checkpoints.key(settings, [data, clients, poisoning, *keep])
+    checkpoint = model.with_suffix(".checkpoint")
+    with locked(checkpoint):
+        progress = checkpoints.load(checkpoint, key, where) or _beginning(fed, keep)
+        watch, saved = _watch(held, attack, where), time.monotonic()
+        for state, happened in run(fed, progress.state, task["rounds"]):
+            progress = _extended(progress, state, happened, fed, watch)
+            _report(progress, task["rounds"], held.test.labels)
+            if time.monotonic() - saved > checkpoint_seconds:
+                checkpoints.save(checkpoint, key, progress)
+                saved = time.monotonic()
+        sanitized = np.array(bool(keep or sanitizer))
+        _write(fed, progress, model, predictions, clients_log, kept, sanitized)
+        _write_record(record, progress, settings, where)
+        checkpoint.unlink(missing_ok=True)
+
+
+def _defense(defense: dict[str, Any], sanitizer: dict[str, Any]) -> Defense:
+    """The defense of a run; a sanitizer counts only if it works between rounds."""
+    return Defense(
+        aggregate=defense["aggregate"],
+        detect=defense.get("detect"),
+        sanitize=sanitizer.get("method"),
+        layer=sanitizer.get("features", "raw"),
+        before_rounds=tuple(sanitizer.get("before_rounds", ())),
+    )
+
+
+def _sampling(task: dict[str, Any], ratio: float, malicious: frozenset[int]) -> Sampling:
+    return Sampling(
+        cohort=task["cohort"],
+        stratified=task["sampling"] == "stratified",
+        malicious=malicious,
+        n_malicious=n_malicious(ratio, task["cohort"]),
+    )
+
+
+def _beginning(fed: Federation, keep: list[Path]) -> Progress:
+    n_samples = len(fed.data.labels)
+    mask = read_keep(keep[0], n_samples) if keep else np.ones(n_samples, bool)
+    return Progress(start(fed, mask), {}, [])
+
+
+def _watch(held: setup.Held, attack: dict[str, Any], where: torch.device) -> dict[str, Tensor]:
+    """Images to predict after every round: the test set, and the probes of the attack."""
+    probes = registry.bind("attacks", attack, "probe")(held.test)
+    images = {"test": held.test.images} | {f"probe.{k}": p.images for k, p in probes.items()}
+    return {name: torch.from_numpy(array).to(where) for name, array in images.items()}
+
+
+def _extended(
+    progress: Progress,
+    state: ServerState,
+    happened: Record,
+    fed: Federation,
+    watch: dict[str, Tensor],
+) -> Progress:
+    """Add a round to what is known of the run."""
+    multi_label = fed.data.labels.ndim == 2
+    new = {
+        name: torch.from_numpy(predict(fed.model, images, multi_label=multi_label))[None]
+        for name, images in watch.items()
+    }
+    known = progress.predictions
+    predictions = {k: torch.cat([known[k], p]) if k in known else p for k, p in new.items()}
+    note = {
+        "finished": time.time(),
+        "bytes": happened.bytes_exchanged,
+        "clients": _client_rows(state.round, happened),
+    }
+    return Progress(state, predictions, [*progress.notes, note])
+
+
+def _client_rows(number: int, happened: Record) -> list[dict[str, Any]]:
+    """A row for each client of the cohort, and for all clients where a detector scored them."""
+    place = {int(client): i for i, client in enumerate(happened.cohort)}
+    scores = happened.scores
+    listed = sorted(place) if scores is None else range(len(happened.benign))
+    rows = []
+    for client in listed:
+        i = place.get(client)
+        rows.append(
+            {
+                "round": number,
+                "client": client,
+                "sampled": i is not None,
+                "n_samples": 0 if i is None else int(happened.n_samples[i]),
+                "weight": 0.0 if i is None else float(happened.weights[i]),
+                "loss": None if i is None else float(happened.losses[i]),
+                "score": None if scores is None else float(scores[client]),
+                "benign": bool(happened.benign[client]),
+            }
+        )
+    return rows
+
+
+def _report(progress: Progress, rounds: int, labels: np.ndarray) -> None:
+    """Print a line a round: where the run stands and how long it will take."""
+    number = progress.state.round
+    accuracy = (progress.predictions["test"][-1].numpy() == labels).mean()
+    times = [note["finished"] for note in progress.notes[-5:]]
+    pace = (times[-1] - times[0]) / max(len(times) - 1, 1)
+    left = f", {pace:.1f} s a round, {pace * (rounds - number):.0f} s left" if pace else ""
+    print(f"round {number}/{rounds}: test accuracy {accuracy:.4f}{left}", flush=True)
+
+
+def _write(
+    fed: Federation,
+    progress: Progress,
+    model: Path,
+    predictions: Path,
+    clients_log: Path,
+    kept: Path,
+    sanitized: np.ndarray,
+) -> None:
+    """Write everything that depends on the settings alone: the same seed, the same bytes."""
+    fed.values.copy_(progress.state.values)
+    with replacing(model) as partial:
+        save_file(setup.weights(fed.model), partial)
+    arrays = {name: tensor.numpy() for name, tensor in progress.predictions.items()}
+    write_arrays(predictions, arrays, compress=True)
+    rows = [row for note in progress.notes for row in note["clients"]]
+    write_text(clients_log, pd.DataFrame(rows).to_csv(index=False))
+    sent = np.array([note["bytes"] for note in progress.notes])
+    done = {"keep": progress.state.keep, "sanitized": sanitized, "bytes": sent}
+    write_arrays(kept, done, compress=True)
+
+
+def _write_record(
+    record: Path, progress: Progress, settings: list[Any], where: torch.device
+) -> None:
+    """Write what differs between two runs of the same settings: time, memory, versions."""
+    names = ("task", "attack", "defense", "sanitizer", "ratio", "seed", "code", "device")
+    finished = [note["finished"] for note in progress.notes]
+    content = {
+        "settings": dict(zip(names, settings, strict=True)),
+        "environment": provenance.environment(),
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
+        "seconds_per_round": [round(s, 3) for s in np.diff(finished).tolist()],
+        "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
+    }
+    write_json(record, content)

@@ -1,0 +1,57 @@
+"""Train the encoder whose features the clients cluster: a short federated warm-up, undefended."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import save_file
+
+from fedsieve import device as devices
+from fedsieve import setup
+from fedsieve.artifacts import replacing
+from fedsieve.rng import stream
+from fedsieve.rounds import Defense, Sampling, run, start
+
+
+def warmup(
+    *,
+    data: Path,
+    clients: Path,
+    poisoning: Path,
+    task: dict[str, Any],
+    seed: int,
+    encoder: Path,
+    device: str = "auto",
+    workers: int = 1,
+) -> None:
+    """Write the weights of the warm-up model.
+
+    Its length is counted in local SGD steps, not rounds: once the model has learned a trigger,
+    triggered images form a cluster of their own and no label vote can find them.
+
+    Args:
+        data, clients, poisoning: The clients' data.
+        task: Model, local SGD and ``warmup`` (config ``tasks``).
+        seed: Seed of the run.
+        encoder: Written: weights.
+        device: auto, cpu or cuda.
+        workers: Threads that train clients side by side.
+
+    ASSUME: all clients take part in each warm-up round (FDSD, section I: "we first use federated
+    learning to project all the data").
+    """
+    held = setup.read_training(data, clients, poisoning)
+    fed = setup.federation(
+        held,
+        task | {"local": task["local"] | {"steps": task["warmup"]["steps"]}},
+        Defense({"use": "fedavg"}),
+        Sampling(cohort=len(held.rows)),
+        seed=int(stream(seed, "warm-up").integers(2**31)),
+        device=devices.choose(device),
+        workers=workers,
+    )
+    everything = np.ones(len(held.train.labels), bool)
+    for state, record in run(fed, start(fed, everything), task["warmup"]["rounds"]):
+        print(f"warm-up round {state.round}: mean loss {record.losses.mean():.3f}", flush=True)
+    with replacing(encoder) as partial:
+        save_file(setup.weights(fed.model), partial)

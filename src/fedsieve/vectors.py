@@ -1,0 +1,94 @@
+"""A model as one flat vector, and the record that an aggregator returns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+"""What a method remembers between rounds: named tensors, so that it can be checkpointed."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What the server makes of a cohort's updates.
+
+    ``weights`` is the share that each client got, 0 for a client that was left out; every
+    defense can so be scored as a detector by one metric.
+    """
+
+    update: Float[Tensor, " params"]
+    weights: Float[Tensor, " clients"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named tensor lies in the flat vector: parameters first, then float buffers.
+
+    Buffers (running statistics of batch norm) travel with the parameters but are no part of an
+    update: aggregators measure distances on the ``n_params`` trainable values alone.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    n_params: int
+
+    @property
+    def n_values(self) -> int:
+        """Length of the flat vector."""
+        return sum(shape.numel() for shape in self.shapes)
+
+    def slices(self) -> dict[str, slice]:
+        """Slice of the flat vector for each named tensor."""
+        slices, start = {}, 0
+        for name, shape in zip(self.names, self.shapes, strict=True):
+            slices[name] = slice(start, start + shape.numel())
+            start += shape.numel()
+        return slices
+
+
+def layout(model: nn.Module) -> Layout:
+    """Describe the flat vector of a model."""
+    named = _tensors(model)
+    return Layout(
+        names=tuple(named),
+        shapes=tuple(tensor.shape for tensor in named.values()),
+        n_params=sum(p.numel() for p in model.parameters()),
+    )
+
+
+def flatten(model: nn.Module) -> Float[Tensor, " values"]:
+    """Copy a model's parameters and float buffers into one vector."""
+    return torch.cat([tensor.detach().reshape(-1) for tensor in _tensors(model).values()])
+
+
+def bind(model: nn.Module) -> tuple[Float[Tensor, " values"], Float[Tensor, " params"]]:
+    """Make the model's tensors views of one flat vector, and its gradients of another.
+
+    Writing to the returned vectors then is writing to the model: loading global weights, an SGD
+    step and reading an update are each one operation over contiguous memory.
+    """
+    named = _tensors(model)
+    values = flatten(model)
+    gradient = torch.zeros(sum(p.numel() for p in model.parameters()), device=values.device)
+    where = layout(model).slices()
+    for name, tensor in named.items():
+        tensor.data = values[where[name]].view(tensor.shape)
+        if isinstance(tensor, nn.Parameter):
+            tensor.grad = gradient[where[name]].view(tensor.shape)
+    return values, gradient
+
+
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Build a model whose initial weights depend on the seed alone; global state is restored."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters, then float buffers, by name; counters such as num_batches_tracked stay out."""
+    buffers = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
+    return dict(model.named_parameters()) | buffers

@@ -1,0 +1,326 @@
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedsieve import registry
+from fedsieve.errors import InputError
+from fedsieve.settings import check, complete, plugin_spec, reference
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+PLUGINS = {
+    "datasets/images.py": "def fetch(raw): ...\ndef read(raw): ...",
+    "models/net.py": "def build(in_shape, n_classes, *, width=8): ...",
+    "partitions/deal.py": "def assign(labels, *, n_clients, rng): ...",
+    "attacks/flip.py": "def poison(data, rows, *, rng, source, target, share=1): ...",
+    "sanitizers/vote.py": "def server(messages, state, *, n_clusters=10): ...",
+    "detectors/screen.py": "def score(updates, *, depth=1): ...",
+    "aggregators/mean.py": "def aggregate(updates, cohort, n_samples, state, *, trim=0): ...",
+}
+VALID = yaml.safe_load("""
+data_root: data
+device: cpu
+tasks:
+  small:
+    dataset: {use: images}
+    max_samples: 500
+    model: {use: net, width: 4}
+    rounds: 5
+    cohort: 8
+    sampling: stratified
+    local: {epochs: 1, batch_size: 32, lr: 0.05, momentum: 0.9, weight_decay: 0}
+    warmup: {rounds: 1, steps: 62}
+partitions:
+  ten: {use: deal, n_clients: 10}
+attacks:
+  flip-3to2: {use: flip, source: 3, target: 2}
+sanitizers:
+  vote: {use: vote, features: conv2, n_clusters: 10, before_rounds: [1, 5]}
+  perfect: {oracle: perfect}
+defenses:
+  vote: {sanitize: vote, detect: {use: screen, depth: 2}, aggregate: {use: mean, trim: 1}}
+  perfect: {sanitize: perfect, aggregate: {use: mean}}
+grids:
+  one:
+    task: [small]
+    partition: [ten]
+    attack: [flip-3to2, unattacked]
+    ratio: [0.25, 0.75]
+    defense: [none, vote, perfect]
+    seed: [1, 2]
+run: [one]
+""")
+REMOVED = object()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugins(tmp_path_factory):
+    """Pretended plug-ins, so that these tests stand whatever the package holds."""
+    package = tmp_path_factory.mktemp("package")
+    for path, source in PLUGINS.items():
+        (package / path).parent.mkdir()
+        (package / path).write_text(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "PACKAGE", package)
+        yield
+
+
+def changed(path, value):
+    """A copy of the valid configuration with one key set, or removed."""
+    config = copy.deepcopy(VALID)
+    *parents, last = path.split("/")
+    node = config
+    for parent in parents:
+        node = node[parent]
+    if value is REMOVED:
+        del node[last]
+    else:
+        node[last] = value
+    return config
+
+
+def problems(config):
+    """The lines of the message, without its first."""
+    with pytest.raises(InputError) as caught:
+        check(config, SCHEMA)
+    return [line.removeprefix("  ") for line in str(caught.value).splitlines()[1:]]
+
+
+def test_a_valid_configuration_passes_as_given_and_completed():
+    check(VALID, SCHEMA)
+    check(complete(VALID), SCHEMA)
+
+
+def test_only_three_sections_are_needed():
+    grid = VALID["grids"]["one"] | {"attack": ["unattacked"], "defense": ["none"]}
+    check({k: VALID[k] for k in ("tasks", "partitions")} | {"grids": {"one": grid}}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key", "says"),
+    [
+        ("tsks", {}, "tsks", "did you mean 'tasks'"),
+        ("tasks", REMOVED, "tasks", "is missing"),
+        ("attacks", None, "attacks", "a mapping of keys, not empty"),
+        ("device", "gpu", "device", "auto, cpu or cuda, not 'gpu'"),
+        ("tasks/small/local/lr", "1e-2", "tasks.small.local.lr", "write 0.01"),
+        ("tasks/small/local/lr", REMOVED, "tasks.small.local.lr", "is missing: Learning rate"),
+        ("tasks/small/sampling", "unifrom", "tasks.small.sampling", "uniform or stratified"),
+        ("tasks/raw", VALID["tasks"]["small"], "tasks.raw", "directory of that name"),
+        ("defenses/sanitize", VALID["defenses"]["vote"], "defenses.sanitize", "directory"),
+        ("attacks/Flip-3to2", VALID["attacks"]["flip-3to2"], "attacks.Flip-3to2", "lower-case"),
+        ("attacks/unattacked", {"use": "flip"}, "attacks.unattacked", "built in as"),
+        ("defenses/none", {"aggregate": {"use": "mean"}}, "defenses.none", "built in as"),
+        ("sanitizers/empty", {}, "sanitizers.empty.use", "is missing"),
+        ("sanitizers/perfect/use", "vote", "sanitizers.perfect.use", "unknown key"),
+        ("grids/one/seed", [1, 1], "grids.one.seed", "lists 1 twice"),
+        ("grids/one/seed", [-1], "grids.one.seed[0]", "a whole number >= 0, not -1"),
+        ("grids/one/ratio", [1], "grids.one.ratio[0]", "< 1, not 1"),
+    ],
+)
+def test_a_departure_from_the_schema_names_its_key(path, value, key, says):
+    (line,) = [p for p in problems(changed(path, value)) if p.startswith(f"{key}: ")]
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key", "says"),
+    [
+        ("attacks/flip-3to2/use", REMOVED, "attacks.flip-3to2.use", "is missing"),
+        ("attacks/flip-3to2/use", "flipp", "attacks.flip-3to2.use", "did you mean 'flip'"),
+        ("attacks/flip-3to2/sorce", 1, "attacks.flip-3to2.sorce", "did you mean 'source'"),
+        ("attacks/flip-3to2/target", REMOVED, "attacks.flip-3to2.target", "no default"),
+        ("attacks/flip-3to2/share", "5e-1", "attacks.flip-3to2.share", "write 0.5"),
+        ("tasks/small/dataset/size", 1, "tasks.small.dataset.size", "known here: none"),
+        ("tasks/small/model/with", 1, "tasks.small.model.with", "did you mean 'width'"),
+        ("partitions/ten/alpha", 1, "partitions.ten.alpha", "unknown parameter of deal"),
+        ("sanitizers/vote/clusters", 1, "sanitizers.vote.clusters", "'n_clusters'"),
+        ("defenses/vote/detect/use", "sift", "defenses.vote.detect.use", "known here: screen"),
+        ("defenses/vote/aggregate/trin", 1, "defenses.vote.aggregate.trin", "'trim'"),
+    ],
+)
+def test_plugins_and_their_parameters_are_checked(path, value, key, says):
+    (line,) = problems(changed(path, value))
+    assert line.startswith(f"{key}: ")
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key", "says"),
+    [
+        ("grids/one/defense", ["nine"], "grids.one.defense[0]", "did you mean 'none'"),
+        ("grids/one/attack", ["flip-3to4"], "grids.one.attack[0]", "did you mean 'flip-3to2'"),
+        ("grids/one/task", ["small", "big"], "grids.one.task[1]", "known here: small"),
+        ("grids/one/partition", ["tem"], "grids.one.partition[0]", "did you mean 'ten'"),
+        ("defenses/vote/sanitize", "vole", "defenses.vote.sanitize", "did you mean 'vote'"),
+        ("run", ["one", "on"], "run[1]", "did you mean 'one'"),
+    ],
+)
+def test_labels_that_do_not_exist_are_named_with_the_nearest(path, value, key, says):
+    (line,) = problems(changed(path, value))
+    assert line.startswith(f"{key}: ")
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key", "says"),
+    [
+        ("tasks/small/cohort", 11, "tasks.small.cohort", "11 clients in a round"),
+        ("tasks/small/max_samples", 9, "tasks.small.max_samples", "9 samples for the 10 clients"),
+        # floor(0.95 * 10 + 0.5) = 10
+        ("grids/one/ratio", [0.95], "grids.one.ratio", "0 benign clients; use a ratio below 0.95"),
+        # floor(0.04 * 10 + 0.5) = 0
+        ("grids/one/ratio", [0.04], "grids.one.ratio", "use 0 or at least 0.05"),
+        # floor(0.05 * 10 + 0.5) = 1, but floor(0.05 * 8 + 0.5) = 0
+        ("grids/one/ratio", [0.05], "grids.one.ratio", "0 malicious and 8 benign of a cohort of 8"),
+        ("tasks/small/cohort", 1, "grids.one.ratio", "0 malicious and 1 benign of a cohort of 1"),
+        ("grids/one/ratio", [0.3333333], "grids.one.ratio[0]", "paths show 0.333333"),
+        ("tasks/small/rounds", 4, "sanitizers.vote.before_rounds", "round 5 never comes"),
+    ],
+)
+def test_settings_that_no_scenario_can_combine_are_reported(path, value, key, says):
+    line = problems(changed(path, value))[0]
+    assert line.startswith(f"{key}: ")
+    assert says in line
+
+
+def test_ratio_zero_under_an_attack_is_a_scenario():
+    check(changed("grids/one/ratio", [0]), SCHEMA)
+
+
+def test_uniform_sampling_may_miss_the_malicious_clients():
+    config = changed("grids/one/ratio", [0.05])
+    config["tasks"]["small"]["sampling"] = "uniform"
+    check(config, SCHEMA)
+
+
+def test_all_problems_come_at_once_and_each_once():
+    config = changed("grids/one/defense", ["nine"])
+    config["tasks"]["small"]["cohort"] = 11
+    config["attacks"]["flip-3to2"] = {"use": "flip", "sorce": 3}
+    config["partitions"]["ten"]["alpha"] = 1
+    del config["defenses"]["vote"]["aggregate"]
+    keys = [line.split(": ")[0] for line in problems(config)]
+    flip = ["attacks.flip-3to2.sorce", "attacks.flip-3to2.source", "attacks.flip-3to2.target"]
+    expected = ["defenses.vote.aggregate", "grids.one.defense[0]", "partitions.ten.alpha"]
+    assert sorted(keys) == sorted([*flip, *expected, "tasks.small.cohort"])
+
+
+def test_a_problem_stays_on_one_line_whatever_the_key_holds():
+    (line,) = problems(changed("tasks/small/a\nb\u2028c", 1))
+    assert line.startswith("tasks.small.a b c: unknown key")
+
+
+def keys_below(node, path=()):
+    """Every key of the configuration, as a path."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        yield (*path, key)
+        yield from keys_below(value, (*path, key))
+
+
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 20),
+    st.floats(),
+    st.text(max_size=6),
+    st.sampled_from(["1e-2", "small", "one", "flip"]),
+    st.lists(st.one_of(st.integers(-1, 2), st.floats(-1, 2), st.text(max_size=3)), max_size=3),
+    st.dictionaries(st.one_of(st.text(max_size=4), st.integers(), st.booleans()), st.integers()),
+)
+
+
+@given(
+    st.sampled_from(list(keys_below(VALID))),
+    st.sampled_from(["delete", "rename", "retype"]),
+    st.one_of(st.text(max_size=6), st.integers(), st.none(), st.booleans()),
+    odd,
+)
+def test_whatever_is_changed_passes_or_is_an_input_error_that_names_a_key(
+    path, change, name, value
+):
+    config = copy.deepcopy(VALID)
+    node = config
+    for key in path[:-1]:
+        node = node[key]
+    old = node.pop(path[-1])
+    if change != "delete":
+        node[name if change == "rename" else path[-1]] = old if change == "rename" else value
+    try:
+        check(config, SCHEMA)
+    except InputError as error:
+        first, *lines = str(error).split("\n  ")
+        assert re.fullmatch(r"the configuration has \d+ problems?:", first)
+        assert all(re.match(r".*: \S", line) for line in lines)
+
+
+def test_complete_adds_what_is_built_in_and_changes_nothing(monkeypatch):
+    monkeypatch.delenv("FEDSIEVE_DATA", raising=False)
+    before = {"grids": {"b": {}, "a": {}}, "defenses": {"mine": {}}}
+    full = complete(copy.deepcopy(before))
+    assert before == {"grids": {"b": {}, "a": {}}, "defenses": {"mine": {}}}
+    assert full["run"] == ["b", "a"]
+    assert (full["data_root"], full["device"], full["sanitizers"]) == ("results/raw", "auto", {})
+    assert full["attacks"] == {"unattacked": {"use": "unattacked"}}
+    assert full["defenses"] == {"none": {"aggregate": {"use": "fedavg"}}, "mine": {}}
+
+
+def test_complete_keeps_its_argument_apart():
+    full = complete(VALID)
+    full["tasks"]["small"]["rounds"] = 99
+    full["defenses"]["none"]["aggregate"]["use"] = "mean"
+    assert VALID["tasks"]["small"]["rounds"] == 5
+    assert complete(VALID)["defenses"]["none"] == {"aggregate": {"use": "fedavg"}}
+
+
+def test_the_environment_says_where_data_lie(monkeypatch):
+    monkeypatch.setenv("FEDSIEVE_DATA", "/mirror")
+    assert complete(VALID)["data_root"] == "/mirror"
+    monkeypatch.delenv("FEDSIEVE_DATA")
+    assert complete(VALID)["data_root"] == "data"
+
+
+def test_a_plugin_gets_its_own_parameters_alone():
+    sanitizer = VALID["sanitizers"]["vote"]
+    assert plugin_spec("sanitizers", sanitizer) == {"use": "vote", "n_clusters": 10}
+    assert plugin_spec("partitions", VALID["partitions"]["ten"]) == {"use": "deal"}
+    assert plugin_spec("attacks", {"features": 1}) == {"features": 1}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_configuration_of_the_project_is_valid(path, monkeypatch):
+    monkeypatch.setattr(registry, "PACKAGE", ROOT / "src/fedsieve")
+    check(yaml.safe_load(path.read_text()), SCHEMA)
+
+
+def test_the_reference_of_all_keys_is_up_to_date():
+    path = ROOT / "config/README.md"
+    remedy = f"write fedsieve.settings.reference(schema) to {path.name}"
+    assert path.read_text() == reference(SCHEMA), remedy
+
+
+def test_the_reference_has_a_row_for_every_key_of_the_schema():
+    rows = re.findall(r"^\| `(.*?)` \|.*\|.*\S.*\|$", reference(SCHEMA), re.MULTILINE)
+    for key in ("tasks.LABEL.local.lr", "partitions.LABEL.use", "partitions.LABEL.n_clients"):
+        assert key in rows
+    headings = re.findall(r"^## (.*)$", reference(SCHEMA), re.MULTILINE)
+    assert headings == list(SCHEMA["properties"])
+
+
+def test_no_mapping_of_the_schema_takes_unknown_keys_by_accident():
+    def mappings(part):
+        if isinstance(part, dict):
+            if part.get("type") == "object":
+                yield part
+            for inner in part.values():
+                yield from mappings(inner)
+
+    found = list(mappings(SCHEMA))
+    assert len(found) > 10
+    assert all("additionalProperties" in part for part in found)

@@ -1,0 +1,267 @@
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from fedsieve import grids, provenance, registry, settings
+from fedsieve.errors import InputError
+
+try:
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    settings.check(config, schema)
+except InputError as error:
+    raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
+config.update(settings.complete(config))
+# Jobs find the package, this interpreter, the data root and the device in their environment. None
+# of them is a parameter of a rule, so that another machine or folder reruns nothing. One thread
+# per job for numerical libraries: more would compete with other jobs, and change the last bits.
+os.environ.update(
+    PYTHONPATH=str(ROOT / "src"),
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    FEDSIEVE_DATA=os.path.abspath(config["data_root"]),
+    FEDSIEVE_DEVICE=config["device"],
+    OMP_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+    MKL_NUM_THREADS="1",
+)
+
+# A file lies exactly as deep as the wildcards that it depends on.
+TASK = "results/{task}"
+PARTITIONED = f"{TASK}/{{partition}}/seed{{seed}}"
+POISONED = f"{PARTITIONED}/{{attack}}/ratio{{ratio}}"
+VIEW = f"{POISONED}/features/{{layer}}/client{{client}}.npz"
+SANITIZED = f"{POISONED}/sanitize/{{sanitizer}}"
+EXCHANGE = f"{SANITIZED}/exchange{{exchange}}"
+SCENARIO = f"{POISONED}/{{defense}}"
+UNDEFENDED = f"{PARTITIONED}/{grids.UNATTACKED}/ratio0/none"
+
+ENVIRONMENT = "../../envs/fedsieve.yaml"
+TABLES = ["csv", "md", "tex", "html"]
+GPUS = 0 if config["device"] == "cpu" else 1
+"""Cards that a job with a model asks for; the job runs on the CPU where there is none."""
+
+
+def labels(section):
+    """Pattern that matches the labels of a section of the configuration."""
+    return "|".join(sorted(map(re.escape, config[section]), key=len, reverse=True)) or "(?!)"
+
+
+def entry(section, label, *path):
+    """What the configuration says of a label, or of a part of it."""
+    found = config[section][label]
+    for key in path:
+        found = found[key]
+    return found
+
+
+def spec(section, wildcard, *path):
+    """Function of the wildcards: a label's entry as canonical JSON, the form jobs take it in."""
+    return lambda w: json.dumps(entry(section, w[wildcard], *path), sort_keys=True)
+
+
+def method(section, wildcard):
+    """Like ``spec``, without the keys that concern the workflow alone."""
+    return lambda w: json.dumps(
+        settings.plugin_spec(section, entry(section, w[wildcard])), sort_keys=True
+    )
+
+
+def code(stage, *plugins):
+    """Function of the wildcards: digest of a stage and of the plug-ins that it will load."""
+
+    def digest(w):
+        named = [(kind, name(w)) for kind, name in plugins]
+        loaded = [registry.module(kind, name) for kind, name in named if name]
+        return provenance.digest(f"fedsieve.stages.{stage}", *loaded)
+
+    return digest
+
+
+def used(kind, section, wildcard, *path):
+    """The plug-in that a label uses, for ``code``."""
+    return kind, lambda w: entry(section, w[wildcard], *path)["use"]
+
+
+def n_clients(w):
+    """Number of clients of a partition."""
+    return entry("partitions", w.partition, "n_clients")
+
+
+def every_client(pattern):
+    """Input function: a file of each client."""
+    return lambda w: expand(pattern, client=range(n_clients(w)), allow_missing=True)
+
+
+def own_archive(w):
+    """The user's own archive, whose change remakes the data; other data sets have a checksum."""
+    file = entry("tasks", w.task, "dataset").get("file")
+    return os.path.join(os.environ["FEDSIEVE_DATA"], file) if file else []
+
+
+def client_view(w):
+    """What a sanitizer sees of a client: the features of the layer that it works on."""
+    layer = entry("sanitizers", w.sanitizer, "features")
+    return VIEW.replace("{layer}", layer)
+
+
+def every_view(w):
+    """The views of all clients."""
+    return expand(client_view(w), client=range(n_clients(w)), allow_missing=True)
+
+
+def before(pattern):
+    """Input function: the same file of the exchange before, nothing at the first."""
+
+    def earlier(w):
+        number = int(w.exchange)
+        return pattern.replace("{exchange}", str(number - 1)) if number else []
+
+    return earlier
+
+
+def last(pattern):
+    """Input function: the file of a sanitizer's last exchange."""
+
+    def final(w):
+        name = entry("sanitizers", w.sanitizer, "use")
+        exchanges = registry.constant("sanitizers", name, "EXCHANGES")
+        return pattern.replace("{exchange}", str(exchanges - 1))
+
+    return final
+
+
+def in_training(w):
+    """The sanitizer of a defense if it works between the rounds of training, else None."""
+    label = entry("defenses", w.defense).get("sanitize")
+    found = config["sanitizers"].get(label, {})
+    return found if "before_rounds" in found else None
+
+
+def in_training_spec(w):
+    """What the training job must know of such a sanitizer, as JSON."""
+    if (found := in_training(w)) is None:
+        return "{}"
+    content = {
+        "method": settings.plugin_spec("sanitizers", found),
+        "features": found["features"],
+        "before_rounds": found["before_rounds"],
+    }
+    return json.dumps(content, sort_keys=True)
+
+
+def kept_samples(w):
+    """The mask of a sanitizer that works before training, else nothing."""
+    label = entry("defenses", w.defense).get("sanitize")
+    if label is None or in_training(w):
+        return []
+    return SANITIZED.replace("{sanitizer}", label) + "/keep.npz"
+
+
+def training_code(w):
+    """Digest of all code that a training job runs."""
+    defense = entry("defenses", w.defense)
+    plugins = [
+        ("models", entry("tasks", w.task, "model")["use"]),
+        ("attacks", entry("attacks", w.attack)["use"]),
+        ("aggregators", defense["aggregate"]["use"]),
+        ("detectors", defense.get("detect", {}).get("use")),
+        ("sanitizers", (in_training(w) or {}).get("use")),
+    ]
+    return code("train", *((kind, lambda _, name=name: name) for kind, name in plugins))(w)
+
+
+def scenario_files(name):
+    """Input function: a file of every scenario of a grid."""
+
+    def files(w):
+        return [f"{SCENARIO}/{name}".format(**s) for s in grids.scenarios(config["grids"][w.grid])]
+
+    return files
+
+
+def label_order():
+    """Attacks and defenses in the order of the configuration, which tables and figures follow."""
+    return [*config["attacks"], *config["defenses"]]
+
+
+def oracle_defenses():
+    """Defenses that see the ground truth, to be marked in tables."""
+    oracles = {label for label, found in config["sanitizers"].items() if "oracle" in found}
+    return [d for d, found in config["defenses"].items() if found.get("sanitize") in oracles]
+
+
+def sanitized(grid):
+    """Sanitizers that the defenses of a grid name, with their content."""
+    named = [config["defenses"][d].get("sanitize") for d in config["grids"][grid]["defense"]]
+    return {label: config["sanitizers"][label] for label in named if label}
+
+
+def clustering_sanitizers(grid):
+    """Sanitizers of a grid whose features can be drawn: those that work before training."""
+    found = sanitized(grid)
+    return [k for k, v in found.items() if "use" in v and "before_rounds" not in v]
+
+
+def oracle_labels():
+    """Pattern that matches the reference sanitizers."""
+    found = [label for label, content in config["sanitizers"].items() if "oracle" in content]
+    return "|".join(map(re.escape, found)) or "(?!)"
+
+
+def figures():
+    """All figures of the grids to run."""
+    attacked = [g for g in config["run"] if set(config["grids"][g]["attack"]) - {grids.UNATTACKED}]
+    stems = [f"{g}/curves" for g in config["run"]]
+    stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]
+    stems += [f"{g}/features-{s}" for g in attacked for s in clustering_sanitizers(g)]
+    return expand("results/figures/{stem}.{kind}", stem=stems, kind=["png", "pdf"])
+
+
+def drawn_scenarios(w):
+    """The poisoned data sets whose feature space a figure shows: one per attack of the grid."""
+    grid = config["grids"][w.grid]
+    ratio = format(grid["ratio"][len(grid["ratio"]) // 2], "g")
+    return [
+        {
+            "task": grid["task"][0],
+            "partition": grid["partition"][0],
+            "seed": grid["seed"][0],
+            "attack": attack,
+            "ratio": ratio,
+        }
+        for attack in grid["attack"]
+        if attack != grids.UNATTACKED
+    ]
+
+
+def drawn(pattern):
+    """Input function: a file of each poisoned data set that a figure shows."""
+
+    def files(w):
+        layer = entry("sanitizers", w.sanitizer, "features")
+        return [
+            path
+            for s in drawn_scenarios(w)
+            for path in expand(
+                pattern,
+                **s,
+                sanitizer=w.sanitizer,
+                layer=layer,
+                client=range(entry("partitions", s["partition"], "n_clients")),
+            )
+        ]
+
+    return files
+
+
+def headline():
+    """Text for the terminal once a run is done: the numbers, and where to look further."""
+    lines = [Path(f"results/tables/{grid}.txt") for grid in config["run"]]
+    return "\n".join(path.read_text() for path in lines if path.exists())

@@ -1,0 +1,51 @@
+rule fetch:
+    input:
+        own_archive,
+    output:
+        f"{TASK}/source.json",
+    log:
+        f"{TASK}/fetch.log",
+    params:
+        dataset=spec("tasks", "task", "dataset"),
+        code=code("fetch", used("datasets", "tasks", "task", "dataset")),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve fetch --dataset {params.dataset:q} --root $FEDSIEVE_DATA"
+        " --receipt {output} > {log} 2>&1"
+
+
+rule data:
+    input:
+        f"{TASK}/source.json",
+    output:
+        f"{TASK}/data.npz",
+    log:
+        f"{TASK}/data.log",
+    params:
+        dataset=spec("tasks", "task", "dataset"),
+        max_samples=lambda w: entry("tasks", w.task).get("max_samples", 0),
+        code=code("data", used("datasets", "tasks", "task", "dataset")),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve data --dataset {params.dataset:q} --root $FEDSIEVE_DATA"
+        " --receipt {input} --max-samples {params.max_samples} --data {output} > {log} 2>&1"
+
+
+rule partition:
+    input:
+        f"{TASK}/data.npz",
+    output:
+        f"{PARTITIONED}/clients.npz",
+    log:
+        f"{PARTITIONED}/partition.log",
+    params:
+        partition=method("partitions", "partition"),
+        n_clients=n_clients,
+        code=code("partition", used("partitions", "partitions", "partition")),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve partition --data {input} --partition {params.partition:q}"
+        " --n-clients {params.n_clients} --seed {wildcards.seed} --clients {output} > {log} 2>&1"

@@ -1,0 +1,69 @@
+rule poison:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+    output:
+        f"{POISONED}/poisoning.npz",
+    log:
+        f"{POISONED}/poison.log",
+    params:
+        attack=spec("attacks", "attack"),
+        code=code("poison", used("attacks", "attacks", "attack")),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve poison --data {input.data} --clients {input.clients}"
+        " --attack {params.attack:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
+        " --poisoning {output} > {log} 2>&1"
+
+
+rule warmup:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+        poisoning=f"{POISONED}/poisoning.npz",
+    output:
+        f"{POISONED}/encoder.safetensors",
+    log:
+        f"{POISONED}/warmup.log",
+    benchmark:
+        f"{POISONED}/warmup.benchmark.tsv"
+    params:
+        task=spec("tasks", "task"),
+        code=code(
+            "warmup",
+            used("models", "tasks", "task", "model"),
+            ("aggregators", lambda w: "fedavg"),
+        ),
+    resources:
+        gpu=GPUS,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve warmup --data {input.data} --clients {input.clients}"
+        " --poisoning {input.poisoning} --task {params.task:q} --seed {wildcards.seed}"
+        " --encoder {output} --device $FEDSIEVE_DEVICE --workers {threads} > {log} 2>&1"
+
+
+rule features:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+        poisoning=f"{POISONED}/poisoning.npz",
+        encoder=f"{POISONED}/encoder.safetensors",
+    output:
+        VIEW,
+    log:
+        f"{POISONED}/features/{{layer}}/client{{client}}.log",
+    params:
+        model=spec("tasks", "task", "model"),
+        code=code("features", used("models", "tasks", "task", "model")),
+    resources:
+        gpu=GPUS,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve features --data {input.data} --clients {input.clients}"
+        " --poisoning {input.poisoning} --encoder {input.encoder} --model {params.model:q}"
+        " --layer {wildcards.layer} --client {wildcards.client} --view {output}"
+        " --device $FEDSIEVE_DEVICE > {log} 2>&1"

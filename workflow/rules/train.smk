@@ -1,0 +1,89 @@
+rule train:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+        poisoning=f"{POISONED}/poisoning.npz",
+        keep=kept_samples,
+    output:
+        model=f"{SCENARIO}/model.safetensors",
+        predictions=f"{SCENARIO}/predictions.npz",
+        clients_log=f"{SCENARIO}/clients.csv",
+        kept=f"{SCENARIO}/kept.npz",
+        record=f"{SCENARIO}/run.json",
+    log:
+        f"{SCENARIO}/train.log",
+    benchmark:
+        f"{SCENARIO}/train.benchmark.tsv"
+    params:
+        task=spec("tasks", "task"),
+        attack=spec("attacks", "attack"),
+        defense=spec("defenses", "defense"),
+        sanitizer=in_training_spec,
+        code=training_code,
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve train --data {input.data} --clients {input.clients}"
+        " --poisoning {input.poisoning} --keep {input.keep} --task {params.task:q}"
+        " --attack {params.attack:q} --defense {params.defense:q}"
+        " --sanitizer {params.sanitizer:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
+        " --code {params.code} --model {output.model} --predictions {output.predictions}"
+        " --clients-log {output.clients_log} --kept {output.kept} --record {output.record}"
+        " --device $FEDSIEVE_DEVICE --workers {threads} > {log} 2>&1"
+
+
+rule floor:
+    input:
+        data=f"{TASK}/data.npz",
+        weights=f"{UNDEFENDED}/model.safetensors",
+    output:
+        f"{PARTITIONED}/{{attack}}/floor.json",
+    log:
+        f"{PARTITIONED}/{{attack}}/floor.log",
+    params:
+        attack=spec("attacks", "attack"),
+        model=spec("tasks", "task", "model"),
+        code=code(
+            "floor",
+            used("models", "tasks", "task", "model"),
+            used("attacks", "attacks", "attack"),
+        ),
+    resources:
+        gpu=GPUS,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve floor --data {input.data} --weights {input.weights}"
+        " --attack {params.attack:q} --model {params.model:q} --floor {output}"
+        " --device $FEDSIEVE_DEVICE > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+        poisoning=f"{POISONED}/poisoning.npz",
+        predictions=f"{SCENARIO}/predictions.npz",
+        clients_log=f"{SCENARIO}/clients.csv",
+        kept=f"{SCENARIO}/kept.npz",
+        floor=f"{PARTITIONED}/{{attack}}/floor.json",
+    output:
+        rounds=f"{SCENARIO}/rounds.csv",
+        metrics=f"{SCENARIO}/metrics.json",
+    log:
+        f"{SCENARIO}/evaluate.log",
+    params:
+        attack=spec("attacks", "attack"),
+        code=code("evaluate", used("attacks", "attacks", "attack")),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m fedsieve evaluate --data {input.data} --clients {input.clients}"
+        " --poisoning {input.poisoning} --predictions {input.predictions}"
+        " --clients-log {input.clients_log} --kept {input.kept} --floor {input.floor}"
+        " --attack {params.attack:q} --rounds {output.rounds} --metrics-file {output.metrics}"
+        " > {log} 2>&1"

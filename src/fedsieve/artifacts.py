@@ -1,6 +1,6 @@
 """Read and write every artifact, atomically, with shape and dtype checked at the door.
 
-Formats: npz and npy without pickle, safetensors (written by the stages that hold torch), JSON
+Formats: npz without pickle, safetensors (written by the stages that hold torch), JSON
 and CSV. The bytes of an artifact depend on its content alone: no time stamps, sorted keys.
 """
 
@@ -9,12 +9,14 @@ import fcntl
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Message, Partition, Poisoning, View
@@ -83,29 +85,13 @@ def read_arrays(path: Path, expected: Expected | None) -> dict[str, np.ndarray]:
             of dimensions, or not finite. The message names file and array.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in expected or archive.files}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise _broken(path, str(error)) from error
     for name, array in arrays.items():
         _check(path, name, array, *(expected[name] if expected else _ANY))
     return arrays
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write one array to an npy file."""
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-
-
-def read_array(path: Path, kinds: str, dimensions: int) -> np.ndarray:
-    """Read one array, checked as in ``read_arrays``."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise _broken(path, str(error)) from error
-    _check(path, "array", array, kinds, dimensions)
-    return array
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

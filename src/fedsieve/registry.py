@@ -64,10 +64,11 @@ def bind(
 
 def constant(kind: str, name: str, constant: str) -> Any:
     """Read a literal module-level constant of a plug-in from its source."""
-    for node in ast.parse(_find(kind, name).read_text()).body:
+    path = _find(kind, name)
+    for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
             return ast.literal_eval(node.value)
-    raise InputError(f"{_relative(_find(kind, name))} defines no {constant}")
+    raise InputError(f"{_relative(path)} defines no {constant}")
 
 
 def module(kind: str, name: str) -> str:

@@ -19,13 +19,16 @@ try:
 except InputError as error:
     raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
 config.update(settings.complete(config))
+DATA_ROOT = os.path.abspath(config["data_root"])
 # Jobs find the package, this interpreter, the data root and the device in their environment. None
 # of them is a parameter of a rule, so that another machine or folder reruns nothing. One thread
 # per job for numerical libraries: more would compete with other jobs, and change the last bits.
 os.environ.update(
     PYTHONPATH=str(ROOT / "src"),
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-    FEDSIEVE_DATA=os.path.abspath(config["data_root"]),
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    ),
+    FEDSIEVE_DATA=DATA_ROOT,
     FEDSIEVE_DEVICE=config["device"],
     OMP_NUM_THREADS="1",
     OPENBLAS_NUM_THREADS="1",
@@ -50,7 +53,10 @@ GPUS = 0 if config["device"] == "cpu" else 1
 
 def labels(section):
     """Pattern that matches the labels of a section of the configuration."""
-    return "|".join(sorted(map(re.escape, config[section]), key=len, reverse=True)) or "(?!)"
+    return (
+        "|".join(sorted(map(re.escape, config[section]), key=len, reverse=True))
+        or "(?!)"
+    )
 
 
 def entry(section, label, *path):
@@ -102,7 +108,7 @@ def every_client(pattern):
 def own_archive(w):
     """The user's own archive, whose change remakes the data; other data sets have a checksum."""
     file = entry("tasks", w.task, "dataset").get("file")
-    return os.path.join(os.environ["FEDSIEVE_DATA"], file) if file else []
+    return os.path.join(DATA_ROOT, file) if file else []
 
 
 def client_view(w):
@@ -161,7 +167,7 @@ def kept_samples(w):
     label = entry("defenses", w.defense).get("sanitize")
     if label is None or in_training(w):
         return []
-    return SANITIZED.replace("{sanitizer}", label) + "/keep.npz"
+    return f"{SANITIZED}/keep.npz".replace("{sanitizer}", label)
 
 
 def training_code(w):
@@ -174,14 +180,19 @@ def training_code(w):
         ("detectors", defense.get("detect", {}).get("use")),
         ("sanitizers", (in_training(w) or {}).get("use")),
     ]
-    return code("train", *((kind, lambda _, name=name: name) for kind, name in plugins))(w)
+    return code(
+        "train", *((kind, lambda _, name=name: name) for kind, name in plugins)
+    )(w)
 
 
 def scenario_files(name):
     """Input function: a file of every scenario of a grid."""
 
     def files(w):
-        return [f"{SCENARIO}/{name}".format(**s) for s in grids.scenarios(config["grids"][w.grid])]
+        return [
+            f"{SCENARIO}/{name}".format(**s)
+            for s in grids.scenarios(config["grids"][w.grid])
+        ]
 
     return files
 
@@ -193,13 +204,19 @@ def label_order():
 
 def oracle_defenses():
     """Defenses that see the ground truth, to be marked in tables."""
-    oracles = {label for label, found in config["sanitizers"].items() if "oracle" in found}
-    return [d for d, found in config["defenses"].items() if found.get("sanitize") in oracles]
+    oracles = {
+        label for label, found in config["sanitizers"].items() if "oracle" in found
+    }
+    return [
+        d for d, found in config["defenses"].items() if found.get("sanitize") in oracles
+    ]
 
 
 def sanitized(grid):
     """Sanitizers that the defenses of a grid name, with their content."""
-    named = [config["defenses"][d].get("sanitize") for d in config["grids"][grid]["defense"]]
+    named = [
+        config["defenses"][d].get("sanitize") for d in config["grids"][grid]["defense"]
+    ]
     return {label: config["sanitizers"][label] for label in named if label}
 
 
@@ -211,13 +228,19 @@ def clustering_sanitizers(grid):
 
 def oracle_labels():
     """Pattern that matches the reference sanitizers."""
-    found = [label for label, content in config["sanitizers"].items() if "oracle" in content]
+    found = [
+        label for label, content in config["sanitizers"].items() if "oracle" in content
+    ]
     return "|".join(map(re.escape, found)) or "(?!)"
 
 
 def figures():
     """All figures of the grids to run."""
-    attacked = [g for g in config["run"] if set(config["grids"][g]["attack"]) - {grids.UNATTACKED}]
+    attacked = [
+        g
+        for g in config["run"]
+        if set(config["grids"][g]["attack"]) - {grids.UNATTACKED}
+    ]
     stems = [f"{g}/curves" for g in config["run"]]
     stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]
     stems += [f"{g}/features-{s}" for g in attacked for s in clustering_sanitizers(g)]

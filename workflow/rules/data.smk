@@ -5,11 +5,11 @@ rule fetch:
         f"{TASK}/source.json",
     log:
         f"{TASK}/fetch.log",
+    conda:
+        ENVIRONMENT
     params:
         dataset=spec("tasks", "task", "dataset"),
         code=code("fetch", used("datasets", "tasks", "task", "dataset")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve fetch --dataset {params.dataset:q} --root $FEDSIEVE_DATA"
         " --receipt {output} > {log} 2>&1"
@@ -22,12 +22,12 @@ rule data:
         f"{TASK}/data.npz",
     log:
         f"{TASK}/data.log",
+    conda:
+        ENVIRONMENT
     params:
         dataset=spec("tasks", "task", "dataset"),
         max_samples=lambda w: entry("tasks", w.task).get("max_samples", 0),
         code=code("data", used("datasets", "tasks", "task", "dataset")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve data --dataset {params.dataset:q} --root $FEDSIEVE_DATA"
         " --receipt {input} --max-samples {params.max_samples} --data {output} > {log} 2>&1"
@@ -40,12 +40,12 @@ rule partition:
         f"{PARTITIONED}/clients.npz",
     log:
         f"{PARTITIONED}/partition.log",
+    conda:
+        ENVIRONMENT
     params:
         partition=method("partitions", "partition"),
         n_clients=n_clients,
         code=code("partition", used("partitions", "partitions", "partition")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve partition --data {input} --partition {params.partition:q}"
         " --n-clients {params.n_clients} --seed {wildcards.seed} --clients {output} > {log} 2>&1"

@@ -6,11 +6,11 @@ rule poison:
         f"{POISONED}/poisoning.npz",
     log:
         f"{POISONED}/poison.log",
+    conda:
+        ENVIRONMENT
     params:
         attack=spec("attacks", "attack"),
         code=code("poison", used("attacks", "attacks", "attack")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve poison --data {input.data} --clients {input.clients}"
         " --attack {params.attack:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
@@ -28,6 +28,10 @@ rule warmup:
         f"{POISONED}/warmup.log",
     benchmark:
         f"{POISONED}/warmup.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=GPUS,
     params:
         task=spec("tasks", "task"),
         code=code(
@@ -35,10 +39,6 @@ rule warmup:
             used("models", "tasks", "task", "model"),
             ("aggregators", lambda w: "fedavg"),
         ),
-    resources:
-        gpu=GPUS,
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve warmup --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --task {params.task:q} --seed {wildcards.seed}"
@@ -55,13 +55,13 @@ rule features:
         VIEW,
     log:
         f"{POISONED}/features/{{layer}}/client{{client}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=GPUS,
     params:
         model=spec("tasks", "task", "model"),
         code=code("features", used("models", "tasks", "task", "model")),
-    resources:
-        gpu=GPUS,
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve features --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --encoder {input.encoder} --model {params.model:q}"

@@ -14,14 +14,14 @@ rule table:
         txt="results/tables/{grid}.txt",
     log:
         "results/tables/{grid}.log",
+    conda:
+        ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
         files=lambda w: f"{SCENARIO}/metrics.json",
         order=label_order(),
         oracles=oracle_defenses(),
         code=code("table"),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve table --grid {params.grid:q} --files {params.files:q}"
         " --order {params.order:q} --oracles {params.oracles:q} --csv {output.csv}"
@@ -37,18 +37,21 @@ rule curves:
             "results/figures/{grid}/curves.png",
             caption="../report/curves.rst",
             category="Figures",
-            labels={"grid": "{grid}", "figure": "accuracy and attack success per round"},
+            labels={
+                "grid": "{grid}",
+                "figure": "accuracy and attack success per round",
+            },
         ),
         pdf="results/figures/{grid}/curves.pdf",
     log:
         "results/figures/{grid}/curves.log",
+    conda:
+        ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
         files=lambda w: f"{SCENARIO}/rounds.csv",
         order=label_order(),
         code=code("curves"),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve curves --grid {params.grid:q} --files {params.files:q}"
         " --order {params.order:q} --figures {output} > {log} 2>&1"
@@ -67,11 +70,11 @@ rule sanitization_bars:
         pdf="results/figures/{grid}/sanitization.pdf",
     log:
         "results/figures/{grid}/sanitization.log",
+    conda:
+        ENVIRONMENT
     params:
         order=label_order(),
         code=code("sanitization_bars"),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve sanitization_bars --summary {input} --order {params.order:q}"
         " --figures {output} > {log} 2>&1"
@@ -93,11 +96,11 @@ rule feature_space:
         pdf="results/figures/{grid}/features-{sanitizer}.pdf",
     log:
         "results/figures/{grid}/features-{sanitizer}.log",
+    conda:
+        ENVIRONMENT
     params:
         attacks=lambda w: [s["attack"] for s in drawn_scenarios(w)],
         code=code("feature_space"),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve feature_space --attacks {params.attacks}"
         " --poisonings {input.poisonings} --clients {input.clients} --keeps {input.keeps}"

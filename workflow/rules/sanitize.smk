@@ -12,11 +12,11 @@ rule sanitize_client:
         memory=f"{EXCHANGE}/memory{{client}}.npz",
     log:
         f"{EXCHANGE}/client{{client}}.log",
+    conda:
+        ENVIRONMENT
     params:
         sanitizer=method("sanitizers", "sanitizer"),
         code=code("sanitize_client", used("sanitizers", "sanitizers", "sanitizer")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve sanitize_client --view {input.view} --sanitizer {params.sanitizer:q}"
         " --client {wildcards.client} --exchange {wildcards.exchange} --seed {wildcards.seed}"
@@ -33,11 +33,11 @@ rule sanitize_server:
         state=f"{EXCHANGE}/server.npz",
     log:
         f"{EXCHANGE}/server.log",
+    conda:
+        ENVIRONMENT
     params:
         sanitizer=method("sanitizers", "sanitizer"),
         code=code("sanitize_server", used("sanitizers", "sanitizers", "sanitizer")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve sanitize_server --messages {input.messages}"
         " --sanitizer {params.sanitizer:q} --exchange {wildcards.exchange}"
@@ -54,11 +54,11 @@ rule keep_client:
         f"{SANITIZED}/keep/client{{client}}.npz",
     log:
         f"{SANITIZED}/keep/client{{client}}.log",
+    conda:
+        ENVIRONMENT
     params:
         sanitizer=method("sanitizers", "sanitizer"),
         code=code("keep_client", used("sanitizers", "sanitizers", "sanitizer")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve keep_client --view {input.view} --broadcast {input.broadcast}"
         " --memory {input.memory} --sanitizer {params.sanitizer:q} --client {wildcards.client}"
@@ -73,10 +73,10 @@ rule keep:
         f"{SANITIZED}/keep.npz",
     log:
         f"{SANITIZED}/keep.log",
-    params:
-        code=code("keep"),
     conda:
         ENVIRONMENT
+    params:
+        code=code("keep"),
     shell:
         "python -m fedsieve keep --clients {input.clients} --masks {input.masks}"
         " --keep {output} > {log} 2>&1"
@@ -92,11 +92,11 @@ rule oracle:
         f"{POISONED}/sanitize/{{oracle}}/keep.log",
     wildcard_constraints:
         oracle=oracle_labels(),
+    conda:
+        ENVIRONMENT
     params:
         oracle=lambda w: entry("sanitizers", w.oracle, "oracle"),
         code=code("oracle"),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve oracle --clients {input.clients} --poisoning {input.poisoning}"
         " --oracle {params.oracle} --seed {wildcards.seed} --keep {output} > {log} 2>&1"

@@ -14,18 +14,18 @@ rule train:
         f"{SCENARIO}/train.log",
     benchmark:
         f"{SCENARIO}/train.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=240,
     params:
         task=spec("tasks", "task"),
         attack=spec("attacks", "attack"),
         defense=spec("defenses", "defense"),
         sanitizer=in_training_spec,
         code=training_code,
-    resources:
-        gpu=GPUS,
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve train --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --keep {input.keep} --task {params.task:q}"
@@ -44,6 +44,10 @@ rule floor:
         f"{PARTITIONED}/{{attack}}/floor.json",
     log:
         f"{PARTITIONED}/{{attack}}/floor.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=GPUS,
     params:
         attack=spec("attacks", "attack"),
         model=spec("tasks", "task", "model"),
@@ -52,10 +56,6 @@ rule floor:
             used("models", "tasks", "task", "model"),
             used("attacks", "attacks", "attack"),
         ),
-    resources:
-        gpu=GPUS,
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve floor --data {input.data} --weights {input.weights}"
         " --attack {params.attack:q} --model {params.model:q} --floor {output}"
@@ -76,11 +76,11 @@ rule evaluate:
         metrics=f"{SCENARIO}/metrics.json",
     log:
         f"{SCENARIO}/evaluate.log",
+    conda:
+        ENVIRONMENT
     params:
         attack=spec("attacks", "attack"),
         code=code("evaluate", used("attacks", "attacks", "attack")),
-    conda:
-        ENVIRONMENT
     shell:
         "python -m fedsieve evaluate --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --predictions {input.predictions}"

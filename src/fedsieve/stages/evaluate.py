@@ -57,9 +57,10 @@ def evaluate(
     curve.insert(0, "round", range(1, len(curve) + 1))
     write_text(rounds, curve.to_csv(index=False))
     last = curve.iloc[-1].drop("round").astype(object)
+    final = {str(name): rate for name, rate in last.where(last.notna(), None).items()}
     done = read_arrays(kept, {"keep": ("b", 1), "sanitized": ("b", 0), "bytes": ("i", 1)})
     found: dict[str, Any] = {
-        **last.where(last.notna(), None).to_dict(),
+        **final,
         **read_json(floor),
         **_detection(pd.read_csv(clients_log), truth.malicious),
     }

@@ -46,6 +46,4 @@ def feature_space(
 
 def _groups(poisoned: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Name of each sample's group, as ``figures.FEATURE_GROUPS`` has them."""
-    return np.char.add(
-        np.where(poisoned, "poisoned ", "clean "), np.where(keep, "kept", "dropped")
-    )
+    return np.char.add(np.where(poisoned, "poisoned ", "clean "), np.where(keep, "kept", "dropped"))

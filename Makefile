@@ -1,0 +1,61 @@
+# `make demo` and `make test` need Python 3.11 or newer, make, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+
+.PHONY: help demo test check lock report clean
+
+help:
+	@echo "make demo    run the whole workflow on bundled data, offline, and print the results"
+	@echo "make test    run all tests"
+	@echo "make check   lint, types, formatting of code and workflow"
+	@echo "make report  the demo's HTML report, results/report.html"
+	@echo "make lock    resolve pyproject.toml to exact versions"
+	@echo "make clean   delete the environment (results stay)"
+	@echo "PYTHON=$(PYTHON) CORES=$(CORES) can be set on the command line."
+
+# The environment is made anew whenever the lock or the project's dependencies change.
+$(STAMP): envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "FedSieve needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV); PyTorch makes this some minutes and some GB, once."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(SNAKEMAKE) --quiet progress
+	@$(MAKE) --no-print-directory report
+	@cat results/tables/demo.txt
+	@echo
+	@echo "Tables:   results/tables/demo.md (also .csv, .tex, .html)"
+	@echo "Figures:  results/figures/demo/"
+	@echo "Report:   results/report.html (open it in a browser)"
+
+report: results/report.html
+
+results/report.html: $(STAMP) results/tables/demo.csv workflow/report/*.rst
+	@$(SNAKEMAKE) --report $@ --quiet all > results/report.log 2>&1 \
+		|| { cat results/report.log; exit 1; }
+
+results/tables/demo.csv:
+	$(SNAKEMAKE) --quiet progress
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+lock: $(STAMP)
+	$(BIN)/python envs/lock.py
+
+clean:
+	rm -rf $(VENV)

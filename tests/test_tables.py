@@ -1,0 +1,271 @@
+import math
+import re
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from fedsieve import tables
+
+ORDER = ["none", "krum", "fdsd", "perfect", "patch", "hybrid", "flip"]
+
+
+def metrics_of(*rows, task="mnist"):
+    """Tidy metrics from (attack, ratio, defense, metric, values), a value per seed."""
+    return pd.DataFrame(
+        [
+            {"task": task, "partition": "iid-10", "attack": attack, "ratio": ratio}
+            | {"defense": defense, "seed": seed, "metric": metric, "value": value}
+            for attack, ratio, defense, metric, values in rows
+            for seed, value in enumerate(values, 1)
+        ]
+    )
+
+
+GRID = metrics_of(
+    ("unattacked", 0.0, "none", "accuracy", [0.98, 0.98, 0.98]),
+    ("unattacked", 0.0, "none", "asr", [math.nan] * 3),
+    ("flip", 0.25, "fdsd", "accuracy", [0.90, 0.92, 0.94]),
+    ("flip", 0.25, "fdsd", "asr", [0.1, 0.1, 0.1]),
+    ("flip", 0.25, "fdsd", "asr.flip", [0.1, 0.1, 0.1]),
+    ("flip", 0.25, "fdsd", "asr_floor", [0.01, 0.01, 0.01]),
+    ("flip", 0.25, "fdsd", "sanitization.recall", [0.5, 0.5, 0.5]),
+    ("flip", 0.25, "fdsd", "sanitization.vanished", [2, 2, 2]),
+    ("flip", 0.125, "none", "accuracy", [0.8, 0.8, 0.8]),
+    ("flip", 0.25, "none", "accuracy", [0.8, 0.8, 0.8]),
+    ("flip", 0.25, "none", "sanitization.recall", [math.nan] * 3),
+    ("patch", 0.25, "perfect", "accuracy", [0.7, 0.7, 0.7]),
+    ("hybrid", 0.25, "none", "asr", [0.3, 0.3, 0.3]),
+    ("hybrid", 0.25, "none", "asr.flip", [0.1, 0.1, 0.1]),
+    ("hybrid", 0.25, "none", "asr.backdoor", [0.5, 0.5, 0.5]),
+)
+SUMMARY = tables.summarize(GRID)
+TABLE = tables.paper_table(SUMMARY, ORDER)
+RENDERERS = [tables.to_markdown, tables.to_latex, tables.to_html]
+
+
+def row(summary, **labels):
+    (found,) = summary[(summary[list(labels)] == pd.Series(labels)).all(axis=1)].itertuples()
+    return found
+
+
+def test_interval_is_students_t():
+    # mean .92, sd .02, t(.975, 2) = 4.302653: half-width 4.302653 * .02 / sqrt(3) = .0496827
+    found = row(SUMMARY, defense="fdsd", metric="accuracy")
+    assert (found.n, found.mean, found.sd) == (3, pytest.approx(0.92), pytest.approx(0.02))
+    assert (found.low, found.high) == pytest.approx((0.92 - 0.0496827, 0.92 + 0.0496827), abs=1e-6)
+
+
+def test_one_seed_has_a_mean_and_no_interval():
+    (found,) = tables.summarize(metrics_of(("flip", 0.25, "none", "asr", [0.3]))).itertuples()
+    assert (found.n, found.mean) == (1, 0.3)
+    assert all(map(math.isnan, (found.low, found.high, found.sd)))
+
+
+def test_undefined_values_are_not_counted_as_seeds():
+    values = [0.2, math.nan, 0.4]
+    (found,) = tables.summarize(metrics_of(("flip", 0.25, "none", "asr", values))).itertuples()
+    assert (found.n, found.mean) == (2, pytest.approx(0.3))
+
+
+def test_metric_undefined_for_every_seed_stays_undefined():
+    found = row(SUMMARY, attack="unattacked", metric="asr")
+    assert found.n == 0
+    assert math.isnan(found.mean)
+
+
+def test_seed_given_twice_is_refused():
+    with pytest.raises(ValueError, match="twice"):
+        tables.summarize(pd.concat([GRID, GRID.tail(1)]))
+
+
+def test_difference_is_paired_by_seed():
+    # 0.1, 0.2 and 0.3 in seeds 1 to 3, whatever the order of the rows: mean .2, sd .1
+    metrics = metrics_of(
+        ("flip", 0.25, "fdsd", "asr", [0.5, 0.7, 0.9]),
+        ("flip", 0.25, "none", "asr", [0.4, 0.5, 0.6]),
+    ).sample(frac=1, random_state=0)
+    (found,) = tables.paired_difference(metrics, "fdsd", "none", "asr").itertuples()
+    assert (found.n, found.mean, found.sd) == (3, pytest.approx(0.2), pytest.approx(0.1))
+    assert found.high - found.mean == pytest.approx(4.302653 * 0.1 / math.sqrt(3), abs=1e-6)
+
+
+def test_difference_leaves_out_seeds_without_a_pair():
+    metrics = metrics_of(
+        ("flip", 0.25, "fdsd", "asr", [0.5, math.nan]),
+        ("flip", 0.25, "none", "asr", [0.2, 0.1]),
+        ("patch", 0.25, "fdsd", "asr", [math.nan]),
+        ("patch", 0.25, "none", "asr", [0.2]),
+    )
+    (found,) = tables.paired_difference(metrics, "fdsd", "none", "asr").itertuples()
+    assert (found.n, found.mean) == (1, pytest.approx(0.3))
+
+
+def test_difference_keeps_the_order_of_scenarios():
+    rows = [(a, 0.25, d, "asr", [0.1, 0.2]) for a in ("z", "a") for d in ("fdsd", "none")]
+    found = tables.paired_difference(metrics_of(*rows), "fdsd", "none", "asr")
+    assert found["attack"].tolist() == ["z", "a"]
+
+
+def test_cells_are_per_cent_with_half_width():
+    assert TABLE.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0 ± 5.0"
+    assert TABLE.loc[("25 %", "fdsd"), ("flip", "ASR floor %")] == "1.0 ± 0.0"
+
+
+def test_cell_of_one_seed_has_no_half_width():
+    one = tables.summarize(GRID[GRID["seed"] == 2])
+    found = tables.paper_table(one, ORDER)
+    assert found.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0"
+
+
+def test_undefined_cells_are_dashes():
+    assert TABLE.loc[("25 %", "none"), ("flip", "ASR %")] == tables.UNDEFINED
+    assert TABLE.loc[("0 %", "none"), ("flip", "ASR %")] == tables.UNDEFINED
+
+
+def test_rows_go_by_ratio_then_the_given_order():
+    expected = ["0 % none", "12.5 % none", "25 % none", "25 % fdsd", "25 % perfect"]
+    assert [" ".join(labels) for labels in TABLE.index] == expected
+
+
+def test_columns_go_by_the_given_order():
+    assert list(dict.fromkeys(TABLE.columns.get_level_values("attack"))) == [
+        "patch",
+        "hybrid",
+        "flip",
+    ]
+
+
+def test_labels_without_a_place_come_last_as_they_appear():
+    found = tables.positions(["b"], ["z", "b", "a"])
+    assert sorted(found, key=found.__getitem__) == ["unattacked", "b", "z", "a"]
+
+
+def test_accuracy_without_attack_stands_under_every_attack():
+    accuracy = TABLE.loc[("0 %", "none")].xs("accuracy %", level="measure")
+    assert accuracy.to_dict() == dict.fromkeys(["patch", "hybrid", "flip"], "98.0 ± 0.0")
+
+
+def test_grid_without_any_attack_has_a_column_of_its_own():
+    found = tables.paper_table(SUMMARY[SUMMARY["attack"] == "unattacked"], ORDER)
+    assert found.columns.tolist() == [("unattacked", "accuracy %")]
+
+
+def test_only_an_attack_of_several_kinds_shows_a_rate_per_kind():
+    assert TABLE["hybrid"].columns.tolist() == [
+        "accuracy %",
+        "ASR %",
+        "ASR flip %",
+        "ASR backdoor %",
+    ]
+    assert TABLE["flip"].columns.tolist() == ["accuracy %", "ASR %", "ASR floor %"]
+
+
+def test_several_tasks_become_blocks():
+    two = tables.summarize(pd.concat([GRID, GRID.assign(task="digits")]))
+    found = tables.paper_table(two, ORDER)
+    assert found.index.names == ["task", "ratio", "defense"]
+    assert list(dict.fromkeys(found.index.get_level_values("task"))) == ["mnist", "digits"]
+
+
+def test_sanitization_table_holds_rates_of_sanitizing_defenses_only():
+    found = tables.sanitization_table(SUMMARY, ORDER)
+    assert found.index.tolist() == [("flip", "25 %", "fdsd")]
+    assert found.to_numpy().tolist() == [["50.0 ± 0.0"]]
+
+
+def test_grid_without_sanitizers_says_so():
+    none = SUMMARY[SUMMARY["defense"] == "none"]
+    note = tables.sanitization_note(none)
+    assert tables.to_markdown(tables.sanitization_table(none, ORDER), note).startswith("No defense")
+
+
+@pytest.mark.parametrize(("values", "said"), [([0.1, 0.2], "over 2 seeds"), ([0.1], ", 1 seed;")])
+def test_note_counts_the_seeds(values, said):
+    summary = tables.summarize(metrics_of(("flip", 0.25, "none", "accuracy", values)))
+    assert said in tables.paper_note(summary)
+
+
+def test_note_says_where_the_number_of_seeds_varies():
+    rows = [("flip", 0.25, d, "accuracy", [0.1] * n) for d, n in (("none", 3), ("krum", 5))]
+    assert "over 3 to 5 seeds" in tables.paper_note(tables.summarize(metrics_of(*rows)))
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_rendering_shows_every_cell_and_the_note(render):
+    text = render(TABLE, "A note.")
+    assert all(label in text for label in ("92.0", "fdsd", "hybrid", "A note."))
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_only_oracles_are_marked(render):
+    text = render(TABLE, "A note.", {"perfect", "absent"})
+    assert re.search(r"perfect (†|\$\^\\dagger\$)", text)
+    assert "sees the ground truth" in text
+    assert "sees the ground truth" not in render(TABLE, "A note.", {"absent"})
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_rendering_is_the_same_each_time(render):
+    assert render(TABLE, "", {"perfect"}) == render(TABLE.copy(), "", {"perfect"})
+
+
+def test_latex_escapes_specials_and_balances_its_environments():
+    table = TABLE.rename(index={"fdsd": "fd_sd"}, level="defense")
+    text = tables.to_latex(table, "5 % of a_b", {"perfect"})
+    assert not re.search(r"(?<!\\)[%_]|[±†\N{EN DASH}]", text)
+    assert r"fd\_sd" in text
+    assert re.findall(r"\\begin\{(\w+)", text) == re.findall(r"\\end\{(\w+)", text)[::-1]
+
+
+def test_latex_rows_have_as_many_cells_as_columns():
+    body = tables.to_latex(TABLE, "").split("\\midrule\n")[1].split("\\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert [line.count("&") for line in rows] == [TABLE.shape[1] + 1] * len(TABLE)
+
+
+def test_latex_sets_blocks_of_ratio_apart():
+    assert tables.to_latex(TABLE, "").count(r"\addlinespace") == 2
+
+
+def test_html_escapes_labels():
+    table = TABLE.rename(index={"fdsd": "<b>"}, level="defense")
+    assert "&lt;b&gt;" in tables.to_html(table, "")
+
+
+def test_markdown_keeps_trailing_zeros():
+    one = tables.paper_table(tables.summarize(GRID[GRID["seed"] == 1]), ORDER)
+    assert "| 98.0 |" in re.sub(" +", " ", tables.to_markdown(one, ""))
+
+
+def test_headline_shows_accuracy_and_attack_success():
+    (line,) = [line for line in tables.headline(SUMMARY, ORDER) if line.startswith("fdsd")]
+    assert line.split() == ["fdsd", "92.0/", "10.0"]
+
+
+def test_headline_fits_the_terminal():
+    rows = [
+        (attack, ratio, f"defense-{i}", metric, [1.0, 1.0])
+        for attack in ("flip-3to2", "patch", "hybrid", "another-attack")
+        for ratio in (0.125, 0.25, 0.5, 0.75)
+        for i in range(14)
+        for metric in ("accuracy", "asr")
+    ]
+    lines = tables.headline(tables.summarize(metrics_of(*rows)), [], ["defense-3"])
+    assert max(map(len, lines)) <= 100
+    assert len(lines) < 40
+    assert "more lines" in lines[-1]
+
+
+def test_inputs_are_left_as_they_are():
+    metrics, summary, table = GRID.copy(), SUMMARY.copy(), TABLE.copy()
+    tables.summarize(metrics)
+    tables.paired_difference(metrics, "fdsd", "none", "asr")
+    tables.sanitization_table(summary, ORDER)
+    tables.headline(summary, ORDER, {"perfect"})
+    tables.paper_table(summary, ORDER)
+    for render in RENDERERS:
+        render(table, "", {"perfect"})
+    assert_frame_equal(metrics, GRID)
+    assert_frame_equal(summary, SUMMARY)
+    assert_frame_equal(table, TABLE)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
 from fedsieve import figures
-from fedsieve.tables import summarize
+from fedsieve.statistics import summarize
 
 ORDER = ["none", "krum", "fdsd", "flip", "patch"]
 LEVELS = {"none": 0.8, "krum": 0.6, "fdsd": 0.9}

@@ -6,6 +6,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from fedsieve import tables
+from fedsieve.statistics import positions, summarize
 
 ORDER = ["none", "krum", "fdsd", "perfect", "patch", "hybrid", "flip"]
 
@@ -30,16 +31,17 @@ GRID = metrics_of(
     ("flip", 0.25, "fdsd", "asr.flip", [0.1, 0.1, 0.1]),
     ("flip", 0.25, "fdsd", "asr_floor", [0.01, 0.01, 0.01]),
     ("flip", 0.25, "fdsd", "sanitization.recall", [0.5, 0.5, 0.5]),
+    ("flip", 0.25, "fdsd", "sanitization.recall.flip", [0.5, 0.5, 0.5]),
     ("flip", 0.25, "fdsd", "sanitization.vanished", [2, 2, 2]),
     ("flip", 0.125, "none", "accuracy", [0.8, 0.8, 0.8]),
     ("flip", 0.25, "none", "accuracy", [0.8, 0.8, 0.8]),
     ("flip", 0.25, "none", "sanitization.recall", [math.nan] * 3),
     ("patch", 0.25, "perfect", "accuracy", [0.7, 0.7, 0.7]),
     ("hybrid", 0.25, "none", "asr", [0.3, 0.3, 0.3]),
-    ("hybrid", 0.25, "none", "asr.flip", [0.1, 0.1, 0.1]),
     ("hybrid", 0.25, "none", "asr.backdoor", [0.5, 0.5, 0.5]),
+    ("hybrid", 0.25, "none", "asr.flip", [0.1, 0.1, 0.1]),
 )
-SUMMARY = tables.summarize(GRID)
+SUMMARY = summarize(GRID)
 TABLE = tables.paper_table(SUMMARY, ORDER)
 RENDERERS = [tables.to_markdown, tables.to_latex, tables.to_html]
 
@@ -57,14 +59,14 @@ def test_interval_is_students_t():
 
 
 def test_one_seed_has_a_mean_and_no_interval():
-    (found,) = tables.summarize(metrics_of(("flip", 0.25, "none", "asr", [0.3]))).itertuples()
+    (found,) = summarize(metrics_of(("flip", 0.25, "none", "asr", [0.3]))).itertuples()
     assert (found.n, found.mean) == (1, 0.3)
     assert all(map(math.isnan, (found.low, found.high, found.sd)))
 
 
 def test_undefined_values_are_not_counted_as_seeds():
     values = [0.2, math.nan, 0.4]
-    (found,) = tables.summarize(metrics_of(("flip", 0.25, "none", "asr", values))).itertuples()
+    (found,) = summarize(metrics_of(("flip", 0.25, "none", "asr", values))).itertuples()
     assert (found.n, found.mean) == (2, pytest.approx(0.3))
 
 
@@ -76,35 +78,7 @@ def test_metric_undefined_for_every_seed_stays_undefined():
 
 def test_seed_given_twice_is_refused():
     with pytest.raises(ValueError, match="twice"):
-        tables.summarize(pd.concat([GRID, GRID.tail(1)]))
-
-
-def test_difference_is_paired_by_seed():
-    # 0.1, 0.2 and 0.3 in seeds 1 to 3, whatever the order of the rows: mean .2, sd .1
-    metrics = metrics_of(
-        ("flip", 0.25, "fdsd", "asr", [0.5, 0.7, 0.9]),
-        ("flip", 0.25, "none", "asr", [0.4, 0.5, 0.6]),
-    ).sample(frac=1, random_state=0)
-    (found,) = tables.paired_difference(metrics, "fdsd", "none", "asr").itertuples()
-    assert (found.n, found.mean, found.sd) == (3, pytest.approx(0.2), pytest.approx(0.1))
-    assert found.high - found.mean == pytest.approx(4.302653 * 0.1 / math.sqrt(3), abs=1e-6)
-
-
-def test_difference_leaves_out_seeds_without_a_pair():
-    metrics = metrics_of(
-        ("flip", 0.25, "fdsd", "asr", [0.5, math.nan]),
-        ("flip", 0.25, "none", "asr", [0.2, 0.1]),
-        ("patch", 0.25, "fdsd", "asr", [math.nan]),
-        ("patch", 0.25, "none", "asr", [0.2]),
-    )
-    (found,) = tables.paired_difference(metrics, "fdsd", "none", "asr").itertuples()
-    assert (found.n, found.mean) == (1, pytest.approx(0.3))
-
-
-def test_difference_keeps_the_order_of_scenarios():
-    rows = [(a, 0.25, d, "asr", [0.1, 0.2]) for a in ("z", "a") for d in ("fdsd", "none")]
-    found = tables.paired_difference(metrics_of(*rows), "fdsd", "none", "asr")
-    assert found["attack"].tolist() == ["z", "a"]
+        summarize(pd.concat([GRID, GRID.tail(1)]))
 
 
 def test_cells_are_per_cent_with_half_width():
@@ -113,7 +87,7 @@ def test_cells_are_per_cent_with_half_width():
 
 
 def test_cell_of_one_seed_has_no_half_width():
-    one = tables.summarize(GRID[GRID["seed"] == 2])
+    one = summarize(GRID[GRID["seed"] == 2])
     found = tables.paper_table(one, ORDER)
     assert found.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0"
 
@@ -137,7 +111,7 @@ def test_columns_go_by_the_given_order():
 
 
 def test_labels_without_a_place_come_last_as_they_appear():
-    found = tables.positions(["b"], ["z", "b", "a"])
+    found = positions(["b"], ["z", "b", "a"])
     assert sorted(found, key=found.__getitem__) == ["unattacked", "b", "z", "a"]
 
 
@@ -162,7 +136,7 @@ def test_only_an_attack_of_several_kinds_shows_a_rate_per_kind():
 
 
 def test_several_tasks_become_blocks():
-    two = tables.summarize(pd.concat([GRID, GRID.assign(task="digits")]))
+    two = summarize(pd.concat([GRID, GRID.assign(task="digits")]))
     found = tables.paper_table(two, ORDER)
     assert found.index.names == ["task", "ratio", "defense"]
     assert list(dict.fromkeys(found.index.get_level_values("task"))) == ["mnist", "digits"]
@@ -182,13 +156,13 @@ def test_grid_without_sanitizers_says_so():
 
 @pytest.mark.parametrize(("values", "said"), [([0.1, 0.2], "over 2 seeds"), ([0.1], ", 1 seed;")])
 def test_note_counts_the_seeds(values, said):
-    summary = tables.summarize(metrics_of(("flip", 0.25, "none", "accuracy", values)))
+    summary = summarize(metrics_of(("flip", 0.25, "none", "accuracy", values)))
     assert said in tables.paper_note(summary)
 
 
 def test_note_says_where_the_number_of_seeds_varies():
     rows = [("flip", 0.25, d, "accuracy", [0.1] * n) for d, n in (("none", 3), ("krum", 5))]
-    assert "over 3 to 5 seeds" in tables.paper_note(tables.summarize(metrics_of(*rows)))
+    assert "over 3 to 5 seeds" in tables.paper_note(summarize(metrics_of(*rows)))
 
 
 @pytest.mark.parametrize("render", RENDERERS)
@@ -234,7 +208,8 @@ def test_html_escapes_labels():
 
 
 def test_markdown_keeps_trailing_zeros():
-    one = tables.paper_table(tables.summarize(GRID[GRID["seed"] == 1]), ORDER)
+    one = summarize(metrics_of(("unattacked", 0.0, "none", "accuracy", [0.98])))
+    one = tables.paper_table(one, ORDER)
     assert "| 98.0 |" in re.sub(" +", " ", tables.to_markdown(one, ""))
 
 
@@ -251,7 +226,7 @@ def test_headline_fits_the_terminal():
         for i in range(14)
         for metric in ("accuracy", "asr")
     ]
-    lines = tables.headline(tables.summarize(metrics_of(*rows)), [], ["defense-3"])
+    lines = tables.headline(summarize(metrics_of(*rows)), [], ["defense-3"])
     assert max(map(len, lines)) <= 100
     assert len(lines) < 40
     assert "more lines" in lines[-1]
@@ -259,8 +234,7 @@ def test_headline_fits_the_terminal():
 
 def test_inputs_are_left_as_they_are():
     metrics, summary, table = GRID.copy(), SUMMARY.copy(), TABLE.copy()
-    tables.summarize(metrics)
-    tables.paired_difference(metrics, "fdsd", "none", "asr")
+    summarize(metrics)
     tables.sanitization_table(summary, ORDER)
     tables.headline(summary, ORDER, {"perfect"})
     tables.paper_table(summary, ORDER)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedsieve.artifacts import replacing
-from fedsieve.tables import LABELS, SCENARIO, n_seeds, over_seeds, percent, positions
+from fedsieve.statistics import LABELS, SCENARIO, n_seeds, over_seeds, percent, positions
 
 FEATURE_GROUPS: dict[str, dict[str, Any]] = {
     "clean kept": {"color": "#9fb4c7", "marker": ".", "s": 14, "linewidths": 0},

@@ -7,18 +7,14 @@ it lacks come after, as they appear.
 
 import html
 import re
-from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Hashable, Sequence
 
-import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
-from scipy import stats
 from tabulate import tabulate
 
-SCENARIO = ["task", "partition", "attack", "ratio"]
-LABELS = [*SCENARIO, "defense"]
-UNATTACKED = "unattacked"
+from fedsieve.statistics import LABELS, UNATTACKED, n_seeds, percent, positions
+
 UNDEFINED = "\N{EN DASH}"
 WIDTH, HEIGHT = 100, 39
 """Columns and lines that the headline may fill in a terminal."""
@@ -35,69 +31,13 @@ _DAGGER = "†"
 _TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
 _TEX_SYMBOLS = str.maketrans({"±": r"$\pm$", UNDEFINED: "--", _DAGGER: r"$^\dagger$"})
 _CSS = [
-    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif"},
+    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; margin: 16px"},
     {"selector": "caption", "props": "caption-side: bottom; text-align: left; padding: 8px"},
     {"selector": "th, td", "props": "padding: 3px 10px; border-bottom: 1px solid #ddd"},
+    {"selector": "thead th.index_name", "props": "text-align: left"},
     {"selector": "td", "props": "text-align: right; white-space: nowrap"},
     {"selector": "tbody th", "props": "text-align: left; vertical-align: top; font-weight: normal"},
 ]
-
-
-def over_seeds(values: Any) -> pd.DataFrame:
-    """Return n, mean, 95 % t-interval and standard deviation of each group of values.
-
-    Args:
-        values: A grouped column, e.g. ``frame.groupby("defense")["value"]``.
-
-    Returns:
-        One row per group: n (of the defined values), mean, low, high, sd; the mean is NaN where
-        n = 0, interval and deviation where n < 2.
-    """
-    groups = values.agg(n="count", mean="mean", sd="std")
-    half = stats.t.ppf(0.975, groups["n"] - 1) * groups["sd"] / np.sqrt(groups["n"])
-    groups = groups.assign(low=groups["mean"] - half, high=groups["mean"] + half)
-    return groups[["n", "mean", "low", "high", "sd"]]
-
-
-def summarize(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Summarize each metric of each scenario and defense over its seeds.
-
-    Raises:
-        ValueError: if a seed occurs twice, which would count as two observations.
-    """
-    if metrics.duplicated([*LABELS, "seed", "metric"]).any():
-        raise ValueError("a scenario, defense, seed and metric occurs twice")
-    return over_seeds(metrics.groupby([*LABELS, "metric"], sort=False)["value"]).reset_index()
-
-
-def paired_difference(metrics: pd.DataFrame, a: str, b: str, metric: str) -> pd.DataFrame:
-    """Summarize the difference a - b of two defenses per scenario, paired by seed.
-
-    Seeds that lack either value are left out, as are scenarios without any pair.
-    """
-    values = metrics[metrics["metric"] == metric].dropna(subset="value")
-    ours, theirs = (values[values["defense"] == name] for name in (a, b))
-    pairs = ours.merge(theirs, on=[*SCENARIO, "seed"], suffixes=("_a", "_b"))
-    pairs["difference"] = pairs["value_a"] - pairs["value_b"]
-    return over_seeds(pairs.groupby(SCENARIO, sort=False)["difference"]).reset_index()
-
-
-def positions(order: Iterable[str], labels: Iterable[str]) -> dict[str, int]:
-    """Rank labels: no attack first, then as in ``order``, then as they appear."""
-    return {name: i for i, name in enumerate(dict.fromkeys([UNATTACKED, *order, *labels]))}
-
-
-def percent(ratio: float) -> str:
-    """Write a fraction as a label, e.g. 12.5 %."""
-    return f"{100 * ratio:g} %"
-
-
-def n_seeds(n: pd.Series) -> str:
-    """Write how many seeds there are, given n of each cell, e.g. "3 to 5 seeds"."""
-    low, high = n[n > 0].min(), n.max()
-    if high == 1:
-        return "1 seed"
-    return f"{high} seeds" if low == high else f"{low} to {high} seeds"
 
 
 def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -109,7 +49,9 @@ def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         attack, the same under each. An attack of several kinds has an ASR per kind as well.
     """
     shown = _of(summary, _PAPER)
-    shown = pd.concat([_spread_unattacked(shown), _attacked(shown)])
+    shown = shown[~shown["metric"].str.startswith("asr_floor.")]
+    attacked = shown[shown["attack"] != UNATTACKED]
+    shown = pd.concat([_spread_unattacked(shown), attacked], ignore_index=True)
     return _layout(shown, ["task", "partition", "ratio", "defense"], ["attack", "measure"], order)
 
 
@@ -203,15 +145,16 @@ def headline(
 def _layout(
     shown: pd.DataFrame, index: list[str], columns: list[str], order: Sequence[str]
 ) -> pd.DataFrame:
+    metrics = sorted(shown.dropna(subset="mean")["metric"].unique(), key=_metric_order)
+    shown = _without_lone_kinds(shown)
     half = shown["high"] - shown["mean"]
     cells = shown.assign(
         cell=[_cell(m, h) for m, h in zip(shown["mean"], half, strict=True)],
         measure=shown["metric"].map(_title),
     )
     table = cells.pivot(index=index, columns=columns, values="cell").fillna(UNDEFINED)
-    measures = [_title(m) for m in sorted(shown["metric"].unique(), key=_metric_order)]
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
-    table = _sort(table, positions([*order, *measures], labels))
+    table = _sort(table, positions([*order, *map(_title, metrics), *cells["measure"]], labels))
     single: list[Hashable] = [k for k in ("task", "partition") if shown[k].nunique() == 1]
     return table.droplevel(single).rename(index=percent, level="ratio")
 
@@ -232,13 +175,13 @@ def _spread_unattacked(shown: pd.DataFrame) -> pd.DataFrame:
     return spread.fillna({"attack": UNATTACKED})
 
 
-def _attacked(shown: pd.DataFrame) -> pd.DataFrame:
-    """Drop the rate per kind of poison where an attack has but one: it is the attack's own."""
-    shown = shown[(shown["attack"] != UNATTACKED) & ~shown["metric"].str.startswith("asr_floor.")]
-    is_kind = shown["metric"].str.startswith("asr.")
-    kinds = shown[is_kind].dropna(subset="mean").groupby("attack")["metric"].nunique()
+def _without_lone_kinds(shown: pd.DataFrame) -> pd.DataFrame:
+    """Drop the rates per kind of poison where an attack has but one: they are the attack's own."""
+    kind = shown["metric"].map(lambda metric: _split(metric)[1])
+    is_kind, defined = kind != "", shown["mean"].notna()
+    kinds = kind[is_kind & defined].groupby(shown["attack"]).nunique()
     several = shown["attack"].isin(kinds.index[kinds > 1])
-    return shown[~is_kind | (several & shown["mean"].notna())]
+    return shown[~is_kind | (several & defined)]
 
 
 def _of(summary: pd.DataFrame, titles: Collection[str]) -> pd.DataFrame:

@@ -198,8 +198,8 @@ def scenario_files(name):
 
 
 def label_order():
-    """Attacks and defenses in the order of the configuration, which tables and figures follow."""
-    return [*config["attacks"], *config["defenses"]]
+    """Defenses and attacks in the order of the configuration, which tables and figures follow."""
+    return [*config["defenses"], *config["attacks"]]
 
 
 def oracle_defenses():

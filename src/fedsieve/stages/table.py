@@ -5,6 +5,7 @@ from typing import Any
 
 from fedsieve import tables
 from fedsieve.artifacts import write_text
+from fedsieve.statistics import summarize
 from fedsieve.tidy import read_metrics
 
 
@@ -32,7 +33,7 @@ def table(
             was sanitized.
         txt: Written: the headline numbers for a terminal.
     """
-    summary = tables.summarize(read_metrics(grid, files))
+    summary = summarize(read_metrics(grid, files))
     write_text(csv, summary.to_csv(index=False))
     shown = [
         (tables.paper_table(summary, order), tables.paper_note(summary)),

@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Collection, Hashable, Sequence
 
+import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 from tabulate import tabulate

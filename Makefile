@@ -27,7 +27,7 @@ $(STAMP): envs/requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	$(SNAKEMAKE) --quiet progress
+	$(SNAKEMAKE) --quiet rules reason > /dev/null
 	@$(MAKE) --no-print-directory report
 	@cat results/tables/demo.txt
 	@echo
@@ -42,7 +42,7 @@ results/report.html: $(STAMP) results/tables/demo.csv workflow/report/*.rst
 		|| { cat results/report.log; exit 1; }
 
 results/tables/demo.csv:
-	$(SNAKEMAKE) --quiet progress
+	$(SNAKEMAKE) --quiet rules reason > /dev/null
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

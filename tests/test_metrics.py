@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from fedsieve import metrics
-from fedsieve.auc import macro_auc
 from fedsieve.poisonings import changed, empty
 from fedsieve.records import Dataset, Partition, Poisoning
 
@@ -165,14 +164,3 @@ def test_no_flag_and_no_attacker_leaves_only_the_defined_rates():
         "false_positive_rate": 0.0,
         "trusted_malicious_share": 0.0,
     }
-
-
-def test_macro_auc_is_the_mean_over_the_classes_that_have_a_curve():
-    labels = np.array([[1, 0, 0, 1], [0, 0, 1, 1], [1, 0, 0, 1], [0, 0, 0, 1]], np.uint8)
-    scores = np.array([[0.9, 1, 0.2, 0], [0.8, 0, 0.5, 0], [0.7, 1, 0.5, 1], [0.1, 0, 0.1, 0]])
-    # class 0: 3 of 4 pairs in order; class 2: 2 1/2 of 3 (one tie); 1 and 3 never vary
-    assert macro_auc(scores, labels) == pytest.approx((3 / 4 + 2.5 / 3) / 2)
-
-
-def test_macro_auc_of_labels_that_never_vary_is_none():
-    assert macro_auc(np.ones((3, 2)), np.zeros((3, 2), np.uint8)) is None

@@ -8,8 +8,6 @@ ASSUME: neither paper mentions a validation split, so ``val_*`` is dropped: noth
 tuned on it.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from jaxtyping import Bool, Int64
 from numpy.lib.npyio import NpzFile
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
+from fedsieve.artifacts import UNREADABLE
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Images
 
@@ -100,7 +99,7 @@ def _array(path: Path, key: str) -> np.ndarray:
     try:
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
             return archive[key]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path}: cannot read {key}: {error}. Wanted: an npz archive in MedMNIST's layout, "
             "{train,test}_{images,labels}, without pickled objects"

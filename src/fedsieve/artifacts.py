@@ -21,6 +21,9 @@ from numpy.lib.npyio import NpzFile
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Message, Partition, Poisoning, View
 
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What a damaged archive may raise: RuntimeError where a header claims encryption or the like."""
+
 Expected = Mapping[str, tuple[str, int | tuple[int, ...]]]
 """Name of each array -> its dtype kinds (numpy's letters, e.g. "u", "if") and its dimensions."""
 
@@ -85,9 +88,12 @@ def read_arrays(path: Path, expected: Expected | None) -> dict[str, np.ndarray]:
             of dimensions, or not finite. The message names file and array.
     """
     try:
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in expected or archive.files}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        with path.open("rb") as file, zipfile.ZipFile(file) as content:
+            if damaged := content.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
+            with NpzFile(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in expected or archive.files}
+    except UNREADABLE as error:
         raise _broken(path, str(error)) from error
     for name, array in arrays.items():
         _check(path, name, array, *(expected[name] if expected else _ANY))
@@ -103,9 +109,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object."""
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:
         raise _broken(path, str(error)) from error
+    return content
 
 
 def write_text(path: Path, text: str) -> None:
@@ -130,14 +139,13 @@ def read_data(path: Path) -> tuple[Dataset, Dataset]:
     """Read the training and the test split."""
     arrays = read_arrays(path, _DATA)
     classes = tuple(str(name) for name in arrays["classes"])
-    train, test = (
-        Dataset(arrays[f"{split}_images"], arrays[f"{split}_labels"], classes)
-        for split in ("train", "test")
-    )
-    for split in (train, test):
-        if len(split.images) != len(split.labels):
-            raise _broken(path, f"{len(split.images)} images but {len(split.labels)} labels")
-    return train, test
+    splits = []
+    for split in ("train", "test"):
+        images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+        if len(images) != len(labels):
+            raise _broken(path, f"{len(images)} {split} images but {len(labels)} labels")
+        splits.append(Dataset(images, labels, classes))
+    return splits[0], splits[1]
 
 
 def write_partition(path: Path, partition: Partition) -> None:

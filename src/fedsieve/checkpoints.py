@@ -50,9 +50,15 @@ def save(path: Path, run: str, progress: Progress) -> None:
         **{f"detector.{name}": tensor for name, tensor in state.detector.items()},
         **{f"predictions.{name}": tensor for name, tensor in progress.predictions.items()},
     }
-    metadata = {"run": run, "round": str(state.round), "notes": json.dumps(progress.notes)}
+    own = {name: t.contiguous().clone() for name, t in tensors.items()}
+    metadata = {
+        "tensors": _digest(own),
+        "run": run,
+        "round": str(state.round),
+        "notes": json.dumps(progress.notes),
+    }
     with replacing(path) as partial:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
+        save_file(own, partial, metadata)
 
 
 def load(path: Path, run: str, device: torch.device) -> Progress | None:
@@ -63,7 +69,9 @@ def load(path: Path, run: str, device: torch.device) -> Progress | None:
         with safe_open(path, "pt", device=str(device)) as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+            if metadata["tensors"] != _digest(tensors):
+                raise ValueError("its content does not match its checksum")
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         print(f"{path}: unreadable checkpoint ({error}): starting from round one")
         return None
     if metadata["run"] != run:
@@ -78,6 +86,13 @@ def load(path: Path, run: str, device: torch.device) -> Progress | None:
     )
     predictions = {name: t.cpu() for name, t in _part(tensors, "predictions").items()}
     return Progress(state, predictions, json.loads(metadata["notes"]))
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    made = hashlib.sha256()
+    for name in sorted(tensors):
+        made.update(name.encode() + tensors[name].cpu().numpy().tobytes())
+    return made.hexdigest()
 
 
 def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:

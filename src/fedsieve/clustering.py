@@ -7,6 +7,8 @@ from jaxtyping import Float, Int64
 from sklearn.cluster import KMeans
 from sklearn.metrics import euclidean_distances
 
+from fedsieve.errors import InputError
+
 Features = Float[np.ndarray, "samples features"]
 Centers = Float[np.ndarray, "clusters features"]
 Assignment = Int64[np.ndarray, " samples"]
@@ -58,8 +60,8 @@ def top_axes(features: Features, n_axes: int) -> Float[np.ndarray, "features axe
 
 
 def aggregate_centers(
-    centers: list[Centers], n_clusters: int, *, seeding: str
-) -> tuple[Centers, list[Int64[np.ndarray, " clusters"]]]:
+    centers: list[Float[np.ndarray, "_ features"]], n_clusters: int, *, seeding: str
+) -> tuple[Centers, list[Int64[np.ndarray, " _"]]]:
     """Cluster the clients' centers at the server in one round (FDSD Algorithm 2).
 
     Args:
@@ -74,6 +76,8 @@ def aggregate_centers(
     Source: FDSD, Algorithm 2; k-FED, Algorithm 2.
     ASSUME: "run one round" is one assignment and one mean update.
     """
+    if seeding not in ("client", "farthest"):
+        raise InputError(f"seeding: {seeding!r} is neither client nor farthest")
     everything = np.concatenate(centers)
     first = next(own for own in centers if len(own))
     chosen = farthest_first(first if seeding == "client" else first[:1], everything, n_clusters)
@@ -88,7 +92,9 @@ def aggregate_centers(
     return means, np.split(nearest.astype(np.int64), ends)
 
 
-def farthest_first(start: Centers, points: Centers, n_clusters: int) -> Centers:
+def farthest_first(
+    start: Float[np.ndarray, "_ features"], points: Float[np.ndarray, "_ features"], n_clusters: int
+) -> Centers:
     """Add the point farthest from those chosen until there are ``n_clusters`` (or no point)."""
     chosen = start[:n_clusters]
     while len(chosen) < min(n_clusters, len(points)):
@@ -111,15 +117,18 @@ def separation(features: Features, clustering: Clustering) -> float:
     residual = features - clustering.centers[clustering.assignment]
     norm = np.sqrt(max(np.linalg.eigvalsh(_gram(residual))[-1], 0.0))
     spread = np.sqrt(len(used)) * norm / np.sqrt(sizes[used])
+    if len(used) < 2 or norm == 0:
+        return 0.0
     gap = euclidean_distances(clustering.centers[used])
     r, s = np.triu_indices(len(used), 1)
-    if len(r) == 0 or norm == 0:
-        return 0.0
     return float((gap[r, s] / (spread[r] + spread[s])).min())
 
 
 def _core_means(
-    features: Features, projected: Features, rough: Centers, axes: np.ndarray
+    features: Features,
+    projected: Float[np.ndarray, "samples axes"],
+    rough: Float[np.ndarray, "clusters axes"],
+    axes: Float[np.ndarray, "features axes"],
 ) -> Centers:
     distance = euclidean_distances(projected, rough)
     nearest = distance.argmin(axis=1)

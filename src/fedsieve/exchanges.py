@@ -42,7 +42,7 @@ def server_step(
 
 def judge(
     spec: Mapping[str, Any], views: list[View], *, seed: int, before_round: int
-) -> tuple[list[Bool[np.ndarray, " samples"]], int]:
+) -> tuple[list[Bool[np.ndarray, " _"]], int]:
     """Run all exchanges and return each client's keep mask, and the bytes that were sent.
 
     The same steps run as one job per client and exchange when a sanitizer works before round

@@ -27,7 +27,7 @@ def layers(model: nn.Module) -> list[str]:
 
 
 def extract(model: nn.Module, images: Tensor, layer: str) -> Float[np.ndarray, "samples features"]:
-    """Feature maps of one layer, average-pooled to at most 600 values a sample, as float32.
+    """Features of one layer as float32; maps are average-pooled to at most 600 values a sample.
 
     Raises:
         InputError: for a layer that the model does not have.
@@ -66,11 +66,11 @@ def _forward(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
 
 def _pool(maps: Tensor) -> Float[Tensor, "samples features"]:
     """Average-pool maps by the smallest factor that leaves at most MAX_FEATURES values."""
-    if maps.ndim == 4:
+    if maps.ndim == 4 and len(maps):
         factor = 1
         while maps[0, :, ::factor, ::factor].numel() > MAX_FEATURES and factor < min(
             maps.shape[2:]
         ):
             factor += 1
-        maps = F.avg_pool2d(maps, factor)
+        maps = F.avg_pool2d(maps, factor, ceil_mode=True)  # the edges count: triggers lie there
     return maps.flatten(1)

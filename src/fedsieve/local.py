@@ -56,14 +56,17 @@ def batches(rows: np.ndarray, sgd: Sgd, rng: np.random.Generator) -> Iterator[Te
     """Row numbers of each SGD step: the client's rows, shuffled anew for every pass.
 
     ASSUME: the last batch of a pass may be smaller; one of a single sample is left out, since
-    batch normalization is undefined on it (unless the client has but that one).
+    batch normalization is undefined on it (unless ``batch_size`` is 1). A client with a single
+    sample thus takes part without a step.
     """
-    passes = range(sgd.epochs) if sgd.steps is None else iter(int, 1)
+    least = min(2, sgd.batch_size)
+    endless = sgd.steps is not None and len(rows) >= least
+    passes = iter(int, 1) if endless else range(sgd.epochs)
     every = (
         batch
         for _ in passes
         for batch in torch.from_numpy(rng.permutation(rows)).split(sgd.batch_size)
-        if len(batch) > 1 or len(rows) == 1
+        if len(batch) >= least
     )
     return islice(every, sgd.steps)
 

@@ -10,17 +10,17 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from fedsieve.poisonings import carries
-from fedsieve.records import Labels, Partition, Poisoning
+from fedsieve.records import Labels, Partition, Poisoning, Predictions
 
 Rate = float | None
 
 
-def accuracy(predicted: Labels, labels: Labels) -> Rate:
+def accuracy(predicted: Predictions, labels: Labels) -> Rate:
     """Share of samples predicted right; multi-label: share of all samples' single 0/1 labels."""
     return _rate((predicted == labels).sum(), labels.size)
 
 
-def class_accuracy(predicted: Labels, labels: Labels, n_classes: int) -> list[Rate]:
+def class_accuracy(predicted: Predictions, labels: Labels, n_classes: int) -> list[Rate]:
     """Recall of each class: of the samples that have the label, the share predicted to.
 
     None for a class that no sample has.
@@ -29,7 +29,7 @@ def class_accuracy(predicted: Labels, labels: Labels, n_classes: int) -> list[Ra
     return [_rate((own & carries(predicted, c)).sum(), own.sum()) for c, own in enumerate(has)]
 
 
-def success_rate(predicted: Labels, wanted: int) -> Rate:
+def success_rate(predicted: Predictions, wanted: int) -> Rate:
     """Share of a probe's images that are predicted, or in multi-label data also, as ``wanted``.
 
     None for a probe without images.

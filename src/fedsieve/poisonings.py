@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from fedsieve.errors import InputError
-from fedsieve.records import Dataset, Images, Labels, Poisoning
+from fedsieve.records import Dataset, Images, Labels, Poisoning, Predictions
 
 
 def empty(data: Dataset) -> Poisoning:
@@ -57,7 +57,7 @@ def merge(malicious: Int64[np.ndarray, " malicious"], parts: Sequence[Poisoning]
     )
 
 
-def carries(labels: Labels, label: int) -> Bool[np.ndarray, " samples"]:
+def carries(labels: Predictions, label: int) -> Bool[np.ndarray, " samples"]:
     """Whether each sample has this label, be it the only one or one of several."""
     return labels == label if labels.ndim == 1 else labels[:, label] == 1
 

@@ -8,6 +8,9 @@ from jaxtyping import Bool, Float, Int64, UInt8
 Labels = Int64[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]
 """Class of each sample, or 0/1 per class where a sample may have several (multi-label)."""
 
+Predictions = Labels | UInt8[np.ndarray, " samples"]
+"""Labels as a model gives them."""
+
 Images = UInt8[np.ndarray, "samples channels height width"]
 
 

@@ -66,8 +66,9 @@ def constant(kind: str, name: str, constant: str) -> Any:
     """Read a literal module-level constant of a plug-in from its source."""
     path = _find(kind, name)
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
-            return ast.literal_eval(node.value)
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == constant:
+            return ast.literal_eval(node.value or ast.Constant(None))
     raise InputError(f"{_relative(path)} defines no {constant}")
 
 
@@ -86,6 +87,8 @@ def check(kind: str, spec: Mapping[str, Any]) -> None:
 
     Read from the source, so neither the plug-in nor what it imports is loaded.
     """
+    if "use" not in spec:
+        raise InputError(f"a {kind.removesuffix('s')} needs the key 'use' with its name: {spec}")
     name = spec["use"]
     path = _find(kind, name)
     taken, required = parameters(path, CONTRACTS[kind])

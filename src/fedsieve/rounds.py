@@ -64,7 +64,7 @@ class Federation:
     """All that stays the same over the rounds of a run."""
 
     data: TrainingData
-    rows: list[Int64[np.ndarray, " rows"]]
+    rows: list[Int64[np.ndarray, " _"]]
     sampling: Sampling
     sgd: Sgd
     defense: Defense
@@ -126,7 +126,7 @@ def federation(
 def start(fed: Federation, keep: Bool[np.ndarray, " samples"]) -> ServerState:
     """State before round one."""
     init = registry.bind("aggregators", fed.defense.aggregate, "init")
-    detector = _detector(fed, "init")
+    detector = _detector(fed, "init", rng=stream(fed.seed, "detector"))
     return ServerState(
         round=0,
         values=flatten(fed.model),
@@ -231,7 +231,8 @@ def _aggregate(
     """Apply the aggregator to the updates; buffers are averaged by the weights that it gave."""
     if not cohort:
         return state.values, np.zeros(0), state.aggregator
-    aggregate = registry.bind("aggregators", fed.defense.aggregate, "aggregate")
+    rng = stream(fed.seed, "aggregate", state.round + 1)
+    aggregate = registry.bind("aggregators", fed.defense.aggregate, "aggregate", rng=rng)
     n = layout(fed.model).n_params
     device = state.values.device
     found, memory = aggregate(

@@ -24,7 +24,7 @@ _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusive
 _EXPONENT = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d{1,2}")
 
 
-def misfits(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
+def misfits(config: Mapping[Any, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield all violations of the schema.
 
     Stricter than JSON: 1.0 is no whole number, since it would be another path than 1, and

@@ -14,7 +14,7 @@ from fedsieve.errors import InputError
 from fedsieve.grids import UNATTACKED, n_malicious, scenarios
 from fedsieve.schema import Key, Problem, demand, exponents, misfits, near, shown
 
-BUILT_IN: Mapping[str, Mapping[str, Any]] = {
+BUILT_IN: Mapping[str, Mapping[Any, Any]] = {
     "attacks": {UNATTACKED: {"use": "unattacked"}},
     "sanitizers": {},
     "defenses": {"none": {"aggregate": {"use": "fedavg"}}},
@@ -44,7 +44,7 @@ GRID_LABELS = {
 """Axis of a grid and the section that its labels belong to."""
 
 
-def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+def complete(config: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a copy with the built-in labels and the defaults of the top level.
 
     Values of the wrong type stay as they are, for ``check`` to report.
@@ -59,12 +59,12 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
-def plugin_spec(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+def plugin_spec(kind: str, entry: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what the plug-in itself gets: the entry without the workflow's own keys."""
     return {k: v for k, v in entry.items() if k not in WORKFLOW_KEYS.get(kind, ())}
 
 
-def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     """Raise InputError with all problems of a configuration, one a line, each naming its key."""
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
@@ -77,7 +77,7 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         raise InputError("\n".join([f"the configuration has {count}:", *lines]))
 
 
-def reference(schema: Mapping[str, Any]) -> str:
+def reference(schema: Mapping[Any, Any]) -> str:
     """Describe every key of the configuration, in Markdown."""
     parts = [f"# {schema['title']}", schema["description"]]
     for key, part in schema["properties"].items():
@@ -96,7 +96,7 @@ def _line(text: str) -> str:
 
 
 def _rows(
-    key: str, part: Mapping[str, Any], defs: Mapping[str, Any], optional: bool = False
+    key: str, part: Mapping[Any, Any], defs: Mapping[Any, Any], optional: bool = False
 ) -> Iterator[tuple[str, str, str]]:
     base = defs[part["$ref"].rsplit("/")[-1]] if "$ref" in part else {}
     whole = {**base, **part}
@@ -107,7 +107,7 @@ def _rows(
         yield from _rows(f"{key}.LABEL", each, defs)
 
 
-def _entries(config: Mapping[str, Any], section: str) -> Mapping[str, Mapping[str, Any]]:
+def _entries(config: Mapping[Any, Any], section: str) -> Mapping[Any, Mapping[Any, Any]]:
     """Those entries of a section that are mappings, whatever else is wrong with them."""
     entries = config.get(section)
     if not isinstance(entries, Mapping):
@@ -115,7 +115,7 @@ def _entries(config: Mapping[str, Any], section: str) -> Mapping[str, Mapping[st
     return {label: entry for label, entry in entries.items() if isinstance(entry, Mapping)}
 
 
-def _redefined(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _redefined(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield built-in labels that the configuration gives another meaning."""
     for section, entries in BUILT_IN.items():
         for label, entry in entries.items():
@@ -123,7 +123,7 @@ def _redefined(config: Mapping[str, Any]) -> Iterator[Problem]:
                 yield (section, label), f"is built in as {entry}; choose another label"
 
 
-def _plugins(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _plugins(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the choice of plug-ins and their parameters."""
     for section, name, kind in PLUGINS:
         for label, entry in _entries(config, section).items():
@@ -134,7 +134,7 @@ def _plugins(config: Mapping[str, Any]) -> Iterator[Problem]:
                 yield from _plugin(key, kind, plugin_spec(kind, spec))
 
 
-def _plugin(key: Key, kind: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
+def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield an unknown plug-in, or the parameters that it does not take or still needs."""
     name, given = spec["use"], registry.options(spec)
     if name not in registry.available(kind):
@@ -152,7 +152,7 @@ def _plugin(key: Key, kind: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
         yield (*key, parameter), f"is missing: {name} has no default for it"
 
 
-def _references(config: Mapping[str, Any]) -> Iterator[tuple[Key, str, Any]]:
+def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
     """Yield every mention of a label, with the section that it belongs to."""
     for name, grid in _entries(config, "grids").items():
         for axis, section in GRID_LABELS.items():
@@ -166,7 +166,7 @@ def _references(config: Mapping[str, Any]) -> Iterator[tuple[Key, str, Any]]:
         yield ("run", i), "grids", label
 
 
-def _unknown_labels(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _unknown_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield mentions of labels that do not exist."""
     for key, section, label in _references(config):
         known = config.get(section)
@@ -174,7 +174,7 @@ def _unknown_labels(config: Mapping[str, Any]) -> Iterator[Problem]:
             yield key, f"{section} has no {label!r}{near(label, known)}"
 
 
-def _impossible(config: Mapping[str, Any], faulty: set[Key]) -> Iterator[Problem]:
+def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem]:
     """Yield sound settings that no scenario can combine.
 
     Args:
@@ -198,14 +198,14 @@ def _impossible(config: Mapping[str, Any], faulty: set[Key]) -> Iterator[Problem
                 yield from _too_late(scenario, task, sanitizer, sound["sanitizers"][sanitizer])
 
 
-def _long_ratios(name: str, grid: Mapping[str, Any]) -> Iterator[Problem]:
+def _long_ratios(name: str, grid: Mapping[Any, Any]) -> Iterator[Problem]:
     for i, ratio in enumerate(grid["ratio"]):
         if float(format(ratio, "g")) != ratio:
             yield ("grids", name, "ratio", i), f"has more than 6 digits; paths show {ratio:g}"
 
 
 def _too_few(
-    scenario: Mapping[str, Any], task: Mapping[str, Any], n_clients: int
+    scenario: Mapping[Any, Any], task: Mapping[Any, Any], n_clients: int
 ) -> Iterator[Problem]:
     """Yield what needs more clients, or more samples, than there are."""
     label, source = scenario["task"], f"partitions.{scenario['partition']}.n_clients"
@@ -218,7 +218,7 @@ def _too_few(
 
 
 def _bad_ratio(
-    grid: str, scenario: Mapping[str, Any], task: Mapping[str, Any], n_clients: int
+    grid: str, scenario: Mapping[Any, Any], task: Mapping[Any, Any], n_clients: int
 ) -> Iterator[Problem]:
     """Yield ratios that leave no benign client, or that attack without any malicious one.
 
@@ -242,7 +242,7 @@ def _bad_ratio(
 
 
 def _too_late(
-    scenario: Mapping[str, Any], task: Mapping[str, Any], name: str, sanitizer: Mapping[str, Any]
+    scenario: Mapping[Any, Any], task: Mapping[Any, Any], name: str, sanitizer: Mapping[Any, Any]
 ) -> Iterator[Problem]:
     if (last := max(sanitizer.get("before_rounds", [0]))) > task["rounds"]:
         wrong = f"round {last} never comes: tasks.{scenario['task']}.rounds is {task['rounds']}"

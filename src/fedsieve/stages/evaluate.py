@@ -100,9 +100,11 @@ def _sanitization(scores: dict[str, Any]) -> dict[str, Any]:
 def _detection(log: pd.DataFrame, malicious: np.ndarray) -> dict[str, Any]:
     """Score a defense as a detector, over all its decisions about a client in a round.
 
-    A client counts as flagged where the detector bans it or the aggregator gives it no weight.
+    A client counts as flagged where the detector bans it or the aggregator gives its update no
+    weight; one that a sanitizer left without samples does not.
     """
-    flagged = (log["benign"] == 0) | ((log["sampled"] == 1) & (log["weight"] == 0))
+    ignored = (log["n_samples"] > 0) & (log["weight"] == 0)
+    flagged = (log["benign"] == 0) | ignored
     bad = log["client"].isin(malicious)
     scores = metrics.client_detection(np.flatnonzero(flagged), np.flatnonzero(bad), len(log))
     return {f"detection.{name}": score for name, score in scores.items()}

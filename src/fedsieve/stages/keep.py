@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from fedsieve.artifacts import read_keep, read_partition, write_arrays
+from fedsieve.errors import InputError
 
 
 def keep(*, clients: Path, masks: list[Path], keep: Path) -> None:
@@ -16,6 +17,8 @@ def keep(*, clients: Path, masks: list[Path], keep: Path) -> None:
         keep: Written: True for each sample to train on.
     """
     held = read_partition(clients)
+    if len(masks) != held.n_clients:
+        raise InputError(f"{len(masks)} keep masks for the {held.n_clients} clients of {clients}")
     joined = np.zeros(len(held.client), bool)
     for client, path in enumerate(masks):
         rows = held.rows(client)

@@ -31,10 +31,10 @@ def poison(
     chosen = stream(seed, "malicious").permutation(held.n_clients)
     malicious = np.sort(chosen[: n_malicious(ratio, held.n_clients)])
     parts = [
-        registry.bind("attacks", attack, "poison", rng=stream(seed, "poison", int(client)))(
+        registry.bind("attacks", attack, "poison", rng=stream(seed, "poison", client))(
             train, held.rows(client)
         )
-        for client in malicious
+        for client in malicious.tolist()
     ]
     merged = merge(malicious, [empty(train), *parts])
     write_poisoning(poisoning, merged)

@@ -84,9 +84,12 @@ def train(
     checkpoint = model.with_suffix(".checkpoint")
     with locked(checkpoint):
         progress = checkpoints.load(checkpoint, key, where) or _beginning(fed, keep)
-        watch, saved = _watch(held, attack, where), time.monotonic()
+        watch = _watch(held, attack, where)
+        saved = begun = time.monotonic()
         for state, happened in run(fed, progress.state, task["rounds"]):
-            progress = _extended(progress, state, happened, fed, watch)
+            predicted = _predict(fed, watch)
+            seconds, begun = time.monotonic() - begun, time.monotonic()
+            progress = _extended(progress, state, happened, predicted, seconds)
             _report(progress, task["rounds"], held.test.labels)
             if time.monotonic() - saved > checkpoint_seconds:
                 checkpoints.save(checkpoint, key, progress)
@@ -130,23 +133,27 @@ def _watch(held: setup.Held, attack: dict[str, Any], where: torch.device) -> dic
     return {name: torch.from_numpy(array).to(where) for name, array in images.items()}
 
 
+def _predict(fed: Federation, watch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Predictions of the global model as it is now: [1, samples, ...] each."""
+    multi_label = fed.data.labels.ndim == 2
+    return {
+        name: torch.from_numpy(predict(fed.model, images, multi_label=multi_label))[None]
+        for name, images in watch.items()
+    }
+
+
 def _extended(
     progress: Progress,
     state: ServerState,
     happened: Record,
-    fed: Federation,
-    watch: dict[str, Tensor],
+    predicted: dict[str, Tensor],
+    seconds: float,
 ) -> Progress:
     """Add a round to what is known of the run."""
-    multi_label = fed.data.labels.ndim == 2
-    new = {
-        name: torch.from_numpy(predict(fed.model, images, multi_label=multi_label))[None]
-        for name, images in watch.items()
-    }
     known = progress.predictions
-    predictions = {k: torch.cat([known[k], p]) if k in known else p for k, p in new.items()}
+    predictions = {k: torch.cat([known[k], p]) if k in known else p for k, p in predicted.items()}
     note = {
-        "finished": time.time(),
+        "seconds": round(seconds, 3),
         "bytes": happened.bytes_exchanged,
         "clients": _client_rows(state.round, happened),
     }
@@ -180,10 +187,9 @@ def _report(progress: Progress, rounds: int, labels: np.ndarray) -> None:
     """Print a line a round: where the run stands and how long it will take."""
     number = progress.state.round
     accuracy = (progress.predictions["test"][-1].numpy() == labels).mean()
-    times = [note["finished"] for note in progress.notes[-5:]]
-    pace = (times[-1] - times[0]) / max(len(times) - 1, 1)
-    left = f", {pace:.1f} s a round, {pace * (rounds - number):.0f} s left" if pace else ""
-    print(f"round {number}/{rounds}: test accuracy {accuracy:.4f}{left}", flush=True)
+    pace = np.mean([note["seconds"] for note in progress.notes[-5:]])
+    left = f"{pace:.1f} s a round, {pace * (rounds - number):.0f} s left"
+    print(f"round {number}/{rounds}: test accuracy {accuracy:.4f}, {left}", flush=True)
 
 
 def _write(
@@ -213,12 +219,11 @@ def _write_record(
 ) -> None:
     """Write what differs between two runs of the same settings: time, memory, versions."""
     names = ("task", "attack", "defense", "sanitizer", "ratio", "seed", "code", "device")
-    finished = [note["finished"] for note in progress.notes]
     content = {
         "settings": dict(zip(names, settings, strict=True)),
         "environment": provenance.environment(),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
-        "seconds_per_round": [round(s, 3) for s in np.diff(finished).tolist()],
+        "seconds_per_round": [note["seconds"] for note in progress.notes],
         "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
     }
     write_json(record, content)

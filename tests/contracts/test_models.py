@@ -1,0 +1,62 @@
+"""What every file of src/fedsieve/models promises; a new one is tested once it is there."""
+
+import pytest
+import torch
+
+from fedsieve import registry
+from fedsieve.features import extract, layers
+from fedsieve.vectors import bind, flatten, seeded
+
+pytestmark = [
+    pytest.mark.parametrize("name", registry.available("models")),
+    pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["gray", "color"]),
+]
+
+
+def build(name, shape, n_classes=10):
+    plugin = registry.load("models", name)
+    spec = getattr(plugin, "EXAMPLE", {})
+    return seeded(lambda: plugin.build(shape, n_classes, **spec), 0)
+
+
+def images(shape):
+    return torch.randint(0, 256, (5, *shape), dtype=torch.uint8)
+
+
+def test_it_is_an_extractor_of_named_layers_and_a_predictor(name, shape):
+    model = build(name, shape)
+    assert [part for part, _ in model.named_children()] == ["extractor", "predictor"]
+    assert len(layers(model)) > 2
+    assert len(set(layers(model))) == len(layers(model))
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_it_returns_a_logit_per_class(name, shape, n_classes):
+    model = build(name, shape, n_classes)
+    pixels = torch.rand(5, *shape)
+    logits = model(pixels)
+    assert logits.shape == (5, n_classes)
+    assert torch.isfinite(logits).all()
+    assert (logits < 0).any()
+    assert torch.equal(model.eval()(pixels), model.predictor(model.extractor(pixels)))
+
+
+def test_every_layer_can_be_extracted(name, shape):
+    model = build(name, shape)
+    for layer in layers(model):
+        found = extract(model, images(shape), layer)
+        assert found.ndim == 2
+        assert len(found) == 5
+
+
+def test_every_parameter_gets_a_gradient_in_the_flat_vector(name, shape):
+    model = build(name, shape).train()
+    _, gradient = bind(model)
+    model(torch.rand(5, *shape)).square().sum().backward()
+    assert torch.isfinite(gradient).all()
+    for parameter in model.parameters():
+        assert parameter.grad.abs().sum() > 0
+
+
+def test_weights_depend_on_the_seed_alone(name, shape):
+    assert torch.equal(flatten(build(name, shape)), flatten(build(name, shape)))

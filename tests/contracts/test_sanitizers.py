@@ -1,0 +1,101 @@
+"""What every file of src/fedsieve/sanitizers promises; a new one is tested once it is there."""
+
+import copy
+import inspect
+
+import numpy as np
+import pytest
+
+from fedsieve import exchanges, registry
+from fedsieve.records import View
+
+pytestmark = pytest.mark.parametrize("name", registry.available("sanitizers"))
+
+STEPS = {
+    "client": ["view", "broadcast", "memory"],
+    "server": ["messages", "state"],
+    "keep": ["view", "broadcast", "memory"],
+}
+SETTINGS = (int, float, str, bool, np.random.Generator)
+
+
+def views():
+    rng = np.random.default_rng(0)
+    centers = 20 * np.eye(3, 8)
+    found = []
+    for client, n in enumerate((40, 25, 31)):
+        labels = rng.integers(0, 3, n)
+        features = (centers[labels] + rng.normal(size=(n, 8))).astype(np.float32)
+        found.append(View(client, features, labels, 3))
+    return found
+
+
+def spec(name):
+    return {"use": name, **getattr(registry.load("sanitizers", name), "EXAMPLE", {})}
+
+
+def judged(name, seed=1):
+    return exchanges.judge(spec(name), views(), seed=seed, before_round=1)
+
+
+def step(name, view):
+    at = {"seed": 1, "before_round": 1, "exchange": 0}
+    return exchanges.client_step(spec(name), view, {}, {}, **at)
+
+
+def test_the_number_of_exchanges_is_a_literal_constant(name):
+    number = registry.constant("sanitizers", name, "EXCHANGES")
+    assert isinstance(number, int)
+    assert number > 0
+
+
+@pytest.mark.parametrize("function", STEPS)
+def test_no_step_can_receive_the_ground_truth(name, function):
+    parameters = inspect.signature(getattr(registry.load("sanitizers", name), function)).parameters
+    fixed = [p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    assert fixed == STEPS[function]
+    for parameter in parameters.values():
+        assert parameter.kind is not parameter.VAR_KEYWORD
+        assert not {"poison", "malicious", "truth", "attack"} & set(parameter.name.split("_"))
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            assert parameter.annotation in SETTINGS
+
+
+def test_messages_and_memory_are_named_arrays_of_plain_numbers(name):
+    for part in step(name, views()[0]):
+        assert part.keys() == {str(key) for key in part}
+        assert all(isinstance(array, np.ndarray) for array in part.values())
+        assert all(array.dtype.kind in "biuf" for array in part.values())
+
+
+def test_a_client_step_does_not_modify_its_view(name):
+    view = views()[0]
+    before = copy.deepcopy(view)
+    step(name, view)
+    np.testing.assert_array_equal(view.features, before.features)
+    np.testing.assert_array_equal(view.labels, before.labels)
+
+
+def test_no_sample_leaves_its_client(name):
+    view = views()[0]
+    sent, _ = step(name, view)
+    assert all(len(view.labels) not in array.shape for array in sent.values())
+
+
+def test_each_client_gets_a_mask_over_its_samples(name):
+    masks, sent = judged(name)
+    assert [mask.shape for mask in masks] == [(40,), (25,), (31,)]
+    assert all(mask.dtype == bool for mask in masks)
+    assert sent > 0
+
+
+def test_the_seed_alone_decides(name):
+    for one, other in zip(judged(name)[0], judged(name)[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_client_without_samples_is_no_error(name):
+    nobody = View(2, np.zeros((0, 8), np.float32), np.zeros(0, np.int64), 3)
+    own = [*views()[:2], nobody]
+    masks, _ = exchanges.judge(spec(name), own, seed=1, before_round=1)
+    assert [len(mask) for mask in masks] == [40, 25, 0]

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from fedsieve.artifacts import read_arrays, read_keep, read_partition, read_view
+from fedsieve.exchanges import judge, size
+from fedsieve.records import View
+
+TWICE = """
+import numpy as np
+
+EXCHANGES = 2
+
+def client(view, broadcast, memory, *, rng):
+    heard = broadcast.get("total", np.array(0.0))
+    said = memory.get("said", np.array(0.0)) + len(view.labels) + heard
+    said = np.array(said)
+    return {"said": said, "noise": rng.random(2)}, {"said": said}
+
+def server(messages, state, *, limit, rng):
+    total = sum(m["said"] for m in messages) + state.get("total", 0.0)
+    return {"total": np.array(total), "limit": np.array(limit)}, {"total": np.array(total)}
+
+def keep(view, broadcast, memory):
+    return np.full(len(view.labels), memory["said"] + broadcast["total"] > broadcast["limit"])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _plugins(plugin):
+    plugin("sanitizers", "twice", TWICE)
+
+
+def views(*sizes):
+    return [
+        View(number, np.zeros((n, 2), np.float32), np.zeros(n, np.int64), 3)
+        for number, n in enumerate(sizes)
+    ]
+
+
+def kept(limit):
+    masks, _ = judge({"use": "twice", "limit": limit}, views(1, 2), seed=1, before_round=1)
+    return [mask.tolist() for mask in masks]
+
+
+def test_broadcast_memory_and_state_reach_the_next_exchange():
+    # first: clients say 1 and 2, the server 3; then 1 + 1 + 3 = 5 and 2 + 2 + 3 = 7, the server
+    # 5 + 7 + 3 = 15; at last 5 + 15 = 20 and 7 + 15 = 22 are compared with the limit
+    assert kept(19.5) == [[True], [True, True]]
+    assert kept(20.5) == [[False], [True, True]]
+    assert kept(22.5) == [[False], [False, False]]
+
+
+def test_bytes_are_counted_by_hand():
+    # two exchanges; each of 2 clients sends 1 + 2 float64, and gets 2 float64
+    _, sent = judge({"use": "twice", "limit": 0.0}, views(1, 2), seed=1, before_round=1)
+    assert sent == 2 * 2 * (24 + 16)
+
+
+def test_the_size_of_a_message_is_that_of_its_arrays():
+    assert size({"a": np.zeros(3), "b": np.zeros((2, 2), np.uint8)}) == 28
+    assert size({}) == 0
+
+
+def test_jobs_and_one_process_keep_the_same_samples(scenario):
+    held = read_partition(scenario / "clients.npz")
+    own = [read_view(scenario / f"view{client}.npz", client) for client in range(held.n_clients)]
+    spec = {"use": "cluster_majority", "n_clusters": 10}
+    masks, sent = judge(spec, own, seed=1, before_round=1)
+    keep = read_keep(scenario / "keep.npz", len(held.client))
+    for client, mask in enumerate(masks):
+        np.testing.assert_array_equal(keep[held.rows(client)], mask)
+    assert 0 < keep.sum() < len(keep)
+    messages = [read_arrays(scenario / f"message{c}.npz", None) for c in range(held.n_clients)]
+    broadcast = read_arrays(scenario / "broadcast.npz", None)
+    assert sent == sum(map(size, messages)) + held.n_clients * size(broadcast)
+
+
+def test_another_seed_or_round_is_another_stream(scenario):
+    own = [read_view(scenario / f"view{client}.npz", client) for client in range(5)]
+    spec = {"use": "cluster_majority", "n_clusters": 10, "restarts": 1}
+
+    def masks(seed, before_round):
+        found, _ = judge(spec, own, seed=seed, before_round=before_round)
+        return np.concatenate(found).tolist()
+
+    assert masks(1, 1) == masks(1, 1)
+    assert masks(1, 1) != masks(2, 1)
+    assert masks(1, 1) != masks(1, 2)

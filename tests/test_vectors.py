@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import nn
+
+from fedsieve import vectors
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+
+
+def test_the_layout_has_parameters_first_then_float_buffers(model):
+    found = vectors.layout(model)
+    # convolution 18 + 2, batch norm 2 + 2, linear 24 + 3; then mean 2 and variance 2
+    assert (found.n_params, found.n_values) == (51, 55)
+    assert found.names[-2:] == ("1.running_mean", "1.running_var")
+    assert not any("num_batches" in name for name in found.names)
+    assert found.slices()["1.running_mean"] == slice(51, 53)
+    assert found.slices()["3.bias"] == slice(48, 51)
+
+
+def test_flatten_copies(model):
+    flat = vectors.flatten(model)
+    assert torch.equal(flat[18:20], model[0].bias)
+    flat.zero_()
+    assert model[0].bias.abs().sum() > 0
+
+
+def test_binding_keeps_the_weights(model):
+    before = vectors.flatten(model)
+    values, gradient = vectors.bind(model)
+    assert torch.equal(values, before)
+    assert torch.equal(vectors.flatten(model), before)
+    assert gradient.tolist() == [0] * 51
+
+
+def test_writing_to_the_vector_is_writing_to_the_model_and_back(model):
+    values, _ = vectors.bind(model)
+    where = vectors.layout(model).slices()
+    values.copy_(torch.arange(55.0))
+    assert model[3].weight.flatten().tolist() == list(range(24, 48))
+    assert model[1].running_var.tolist() == [53, 54]
+    with torch.no_grad():
+        model[0].bias.fill_(-1)
+    assert values[where["0.bias"]].tolist() == [-1, -1]
+
+
+def test_training_writes_statistics_and_gradients_to_the_vectors(model):
+    values, gradient = vectors.bind(model)
+    plain = values.clone()
+    model.train()
+    model(torch.randn(4, 1, 4, 4)).square().sum().backward()
+    assert (values[51:] != plain[51:]).all()
+    assert torch.equal(values[:51], plain[:51])
+    where = vectors.layout(model).slices()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(gradient[where[name]], parameter.grad.flatten())
+    assert gradient[where["3.weight"]].abs().sum() > 0
+
+
+def test_a_loaded_vector_computes_what_its_model_computed(model):
+    images = torch.randn(4, 1, 4, 4)
+    wanted = model.eval()(images)
+    other = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    values, _ = vectors.bind(other.eval())
+    values.copy_(vectors.flatten(model))
+    assert torch.equal(other(images), wanted)
+
+
+def test_seeded_weights_depend_on_the_seed_alone_and_global_state_is_restored():
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    one, same, other = (vectors.seeded(lambda: nn.Linear(3, 3), seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(3), wanted)
+    assert torch.equal(one.weight, same.weight)
+    assert not torch.equal(one.weight, other.weight)

@@ -62,6 +62,7 @@ def bind(
     return functools.partial(found, **{key: given[key] for key in given if key in takes})
 
 
+@functools.cache
 def constant(kind: str, name: str, constant: str) -> Any:
     """Read a literal module-level constant of a plug-in from its source."""
     path = _find(kind, name)
@@ -77,7 +78,7 @@ def module(kind: str, name: str) -> str:
     return f"fedsieve.{kind}.{name}"
 
 
-def options(spec: Mapping[str, Any]) -> dict[str, Any]:
+def options(spec: Mapping[Any, Any]) -> dict[Any, Any]:
     """Keyword arguments in a spec: all but ``use``."""
     return {key: value for key, value in spec.items() if key != "use"}
 

@@ -193,7 +193,7 @@ def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem
                 n_clients = partition["n_clients"]
                 yield from _too_few(scenario, task, n_clients)
                 yield from _bad_ratio(name, scenario, task, n_clients)
-            sanitizer = sound["defenses"].get(scenario["defense"], {}).get("sanitize")
+            sanitizer = sound["defenses"].get(scenario["defense"], {}).get("sanitize", "")
             if task and sanitizer in sound["sanitizers"]:
                 yield from _too_late(scenario, task, sanitizer, sound["sanitizers"][sanitizer])
 

@@ -51,12 +51,12 @@ GPUS = 0 if config["device"] == "cpu" else 1
 """Cards that a job with a model asks for; the job runs on the CPU where there is none."""
 
 
-def labels(section):
-    """Pattern that matches the labels of a section of the configuration."""
-    return (
-        "|".join(sorted(map(re.escape, config[section]), key=len, reverse=True))
-        or "(?!)"
-    )
+def labels(section, key=None):
+    """Pattern that matches the labels of a section, or of those entries that have the key."""
+    found = [
+        label for label, content in config[section].items() if not key or key in content
+    ]
+    return "|".join(sorted(map(re.escape, found), key=len, reverse=True)) or "(?!)"
 
 
 def entry(section, label, *path):
@@ -70,6 +70,13 @@ def entry(section, label, *path):
 def spec(section, wildcard, *path):
     """Function of the wildcards: a label's entry as canonical JSON, the form jobs take it in."""
     return lambda w: json.dumps(entry(section, w[wildcard], *path), sort_keys=True)
+
+
+def parts(section, wildcard, *keys):
+    """Like ``spec``, of these keys of the entry alone: others rerun nothing."""
+    return lambda w: json.dumps(
+        {key: entry(section, w[wildcard], key) for key in keys}, sort_keys=True
+    )
 
 
 def method(section, wildcard):
@@ -197,19 +204,19 @@ def scenario_files(name):
     return files
 
 
-def label_order():
-    """Defenses and attacks in the order of the configuration, which tables and figures follow."""
-    return [*config["defenses"], *config["attacks"]]
+def label_order(w):
+    """Defenses and attacks of a grid in their order there, which tables and figures follow."""
+    grid = config["grids"][w.grid]
+    return [*grid["defense"], *grid["attack"]]
 
 
-def oracle_defenses():
-    """Defenses that see the ground truth, to be marked in tables."""
+def oracle_defenses(w):
+    """Defenses of a grid that see the ground truth, to be marked in tables."""
     oracles = {
         label for label, found in config["sanitizers"].items() if "oracle" in found
     }
-    return [
-        d for d, found in config["defenses"].items() if found.get("sanitize") in oracles
-    ]
+    named = {d: config["defenses"][d] for d in config["grids"][w.grid]["defense"]}
+    return [d for d, found in named.items() if found.get("sanitize") in oracles]
 
 
 def sanitized(grid):
@@ -224,14 +231,6 @@ def clustering_sanitizers(grid):
     """Sanitizers of a grid whose features can be drawn: those that work before training."""
     found = sanitized(grid)
     return [k for k, v in found.items() if "use" in v and "before_rounds" not in v]
-
-
-def oracle_labels():
-    """Pattern that matches the reference sanitizers."""
-    found = [
-        label for label, content in config["sanitizers"].items() if "oracle" in content
-    ]
-    return "|".join(map(re.escape, found)) or "(?!)"
 
 
 def figures():

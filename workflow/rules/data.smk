@@ -11,7 +11,7 @@ rule fetch:
         dataset=spec("tasks", "task", "dataset"),
         code=code("fetch", used("datasets", "tasks", "task", "dataset")),
     shell:
-        "python -m fedsieve fetch --dataset {params.dataset:q} --root $FEDSIEVE_DATA"
+        "python -m fedsieve fetch --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"
         " --receipt {output} > {log} 2>&1"
 
 
@@ -29,7 +29,7 @@ rule data:
         max_samples=lambda w: entry("tasks", w.task).get("max_samples", 0),
         code=code("data", used("datasets", "tasks", "task", "dataset")),
     shell:
-        "python -m fedsieve data --dataset {params.dataset:q} --root $FEDSIEVE_DATA"
+        "python -m fedsieve data --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"
         " --receipt {input} --max-samples {params.max_samples} --data {output} > {log} 2>&1"
 
 

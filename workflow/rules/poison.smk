@@ -33,7 +33,7 @@ rule warmup:
     resources:
         gpu=GPUS,
     params:
-        task=spec("tasks", "task"),
+        task=parts("tasks", "task", "model", "local", "warmup"),
         code=code(
             "warmup",
             used("models", "tasks", "task", "model"),
@@ -42,7 +42,7 @@ rule warmup:
     shell:
         "python -m fedsieve warmup --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --task {params.task:q} --seed {wildcards.seed}"
-        " --encoder {output} --device $FEDSIEVE_DEVICE --workers {threads} > {log} 2>&1"
+        " --encoder {output} --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
 
 
 rule features:
@@ -66,4 +66,4 @@ rule features:
         "python -m fedsieve features --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --encoder {input.encoder} --model {params.model:q}"
         " --layer {wildcards.layer} --client {wildcards.client} --view {output}"
-        " --device $FEDSIEVE_DEVICE > {log} 2>&1"
+        " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"

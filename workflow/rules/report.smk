@@ -19,8 +19,8 @@ rule table:
     params:
         grid=spec("grids", "grid"),
         files=lambda w: f"{SCENARIO}/metrics.json",
-        order=label_order(),
-        oracles=oracle_defenses(),
+        order=label_order,
+        oracles=oracle_defenses,
         code=code("table"),
     shell:
         "python -m fedsieve table --grid {params.grid:q} --files {params.files:q}"
@@ -50,7 +50,7 @@ rule curves:
     params:
         grid=spec("grids", "grid"),
         files=lambda w: f"{SCENARIO}/rounds.csv",
-        order=label_order(),
+        order=label_order,
         code=code("curves"),
     shell:
         "python -m fedsieve curves --grid {params.grid:q} --files {params.files:q}"
@@ -73,7 +73,7 @@ rule sanitization_bars:
     conda:
         ENVIRONMENT
     params:
-        order=label_order(),
+        order=label_order,
         code=code("sanitization_bars"),
     shell:
         "python -m fedsieve sanitization_bars --summary {input} --order {params.order:q}"

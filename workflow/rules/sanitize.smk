@@ -91,7 +91,7 @@ rule oracle:
     log:
         f"{POISONED}/sanitize/{{oracle}}/keep.log",
     wildcard_constraints:
-        oracle=oracle_labels(),
+        oracle=labels("sanitizers", "oracle"),
     conda:
         ENVIRONMENT
     params:

@@ -21,7 +21,7 @@ rule train:
         mem_mb=4000,
         runtime=240,
     params:
-        task=spec("tasks", "task"),
+        task=parts("tasks", "task", "model", "local", "rounds", "cohort", "sampling"),
         attack=spec("attacks", "attack"),
         defense=spec("defenses", "defense"),
         sanitizer=in_training_spec,
@@ -33,7 +33,7 @@ rule train:
         " --sanitizer {params.sanitizer:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
         " --code {params.code} --model {output.model} --predictions {output.predictions}"
         " --clients-log {output.clients_log} --kept {output.kept} --record {output.record}"
-        " --device $FEDSIEVE_DEVICE --workers {threads} > {log} 2>&1"
+        " --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
 
 
 rule floor:
@@ -59,7 +59,7 @@ rule floor:
     shell:
         "python -m fedsieve floor --data {input.data} --weights {input.weights}"
         " --attack {params.attack:q} --model {params.model:q} --floor {output}"
-        " --device $FEDSIEVE_DEVICE > {log} 2>&1"
+        " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
 
 
 rule evaluate:

@@ -50,7 +50,7 @@ def train(
     Args:
         data, clients, poisoning: The clients' data.
         keep: The sanitizer's mask if it worked before training, or nothing.
-        task: Model, rounds, cohort and local SGD (config ``tasks``).
+        task: ``model``, ``rounds``, ``cohort``, ``sampling`` and ``local`` SGD (config ``tasks``).
         attack: Whose success to probe (config ``attacks``).
         defense: ``aggregate`` and optionally ``detect`` (config ``defenses``).
         sanitizer: One that works between rounds: ``method`` (plug-in and parameters),

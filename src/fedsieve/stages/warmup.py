@@ -31,7 +31,7 @@ def warmup(
 
     Args:
         data, clients, poisoning: The clients' data.
-        task: Model, local SGD and ``warmup`` (config ``tasks``).
+        task: ``model``, ``local`` SGD and ``warmup`` (config ``tasks``).
         seed: Seed of the run.
         encoder: Written: weights.
         device: auto, cpu or cuda.

@@ -1,0 +1,172 @@
+"""Copies of the repository to run Snakemake in, one of them with the whole DAG done."""
+
+import contextlib
+import copy
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "src")
+CONFIG = "config/derived.yaml"
+ENVIRONMENT = ("FEDSIEVE_DATA", "FEDSIEVE_DEVICE", "PYTHONPATH", "SNAKEMAKE_PROFILE")
+"""Variables that a developer's shell may have and no run here shall see."""
+
+PATIENCE = 600
+"""Seconds after which a run counts as hanging."""
+
+MEAN = '''"""Mean: every client of the cohort counts the same."""
+
+import torch
+
+from fedsieve.vectors import Aggregate
+
+
+def init(n_clients, layout):
+    return {}
+
+
+def aggregate(updates, cohort, n_samples, state):
+    weights = torch.full((len(updates),), 1 / len(updates), dtype=updates.dtype)
+    return Aggregate(weights @ updates, weights), state
+'''
+"""A second aggregator, so that one can be edited without the other."""
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.workflow)
+            # the first test runs the whole DAG in its setup, for minutes on a busy machine
+            item.add_marker(pytest.mark.timeout(2 * PATIENCE))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A copy of the repository with what Snakemake has made in it."""
+
+    root: Path
+
+    def start(self, *arguments, config=CONFIG, env=None):
+        """Start this interpreter's Snakemake in a process group of its own.
+
+        Both streams go to stdout, as a terminal shows them.
+        """
+        inherited = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
+        configured = ["--configfile", config] if config else []
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments, *configured],
+            cwd=self.root,
+            env=inherited | (env or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def snakemake(self, *arguments, **options):
+        """Exit code and terminal output of a run."""
+        process = self.start(*arguments, **options)
+        try:
+            output, _ = process.communicate(timeout=PATIENCE)
+        except BaseException:
+            self.kill(process)
+            raise
+        return process.returncode, output
+
+    @staticmethod
+    def kill(process):
+        """Kill Snakemake and all its jobs at once, as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    def run(self, *arguments, **options):
+        """Terminal output of a run that must succeed."""
+        code, output = self.snakemake(*arguments, **options)
+        if code:
+            pytest.fail(f"snakemake {' '.join(arguments)} ended with {code}:\n{output[-4000:]}")
+        return output
+
+    def planned(self, *arguments, **options):
+        """Number of jobs of each rule that a dry run lists, without the collecting rule all."""
+        output = self.run("--dry-run", *arguments, **options)
+        stats = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\n\n", output, re.M | re.S)
+        if stats is None:
+            assert "Nothing to be done" in output
+            return {}
+        counts = dict(line.split() for line in stats[1].splitlines())
+        return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
+
+    def config(self, path=CONFIG):
+        return yaml.safe_load((self.root / path).read_text())
+
+    def configure(self, content, path=CONFIG):
+        (self.root / path).write_text(yaml.safe_dump(content, sort_keys=False))
+        return path
+
+
+def derived(demo):
+    """The demo with one seed, three clients and three rounds, and a defense that uses MEAN."""
+    config = copy.deepcopy(demo)
+    config["tasks"]["digits"] |= {"rounds": 3, "cohort": 3}
+    config["partitions"] = {"iid-3": {"use": "iid", "n_clients": 3}}
+    config["defenses"]["mean"] = {"aggregate": {"use": "mean"}}
+    config["grids"]["demo"] |= {
+        "partition": ["iid-3"],
+        "defense": ["none", "fdsd", "perfect", "mean"],
+        "seed": [1],
+    }
+    return config
+
+
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory):
+    """Function that copies a workspace, or the repository with the derived configuration."""
+    base, numbers = tmp_path_factory.mktemp("workflow"), itertools.count()
+
+    def make(source=None):
+        root = base / str(next(numbers))
+        if source is not None:
+            return Workspace(shutil.copytree(source.root, root, symlinks=True))
+        root.mkdir()
+        shutil.copy(REPOSITORY / PARTS[0], root)
+        unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for part in PARTS[1:]:
+            shutil.copytree(REPOSITORY / part, root / part, symlinks=True, ignore=unwanted)
+        (root / "src/fedsieve/aggregators/mean.py").write_text(MEAN)
+        workspace = Workspace(root)
+        workspace.configure(derived(workspace.config("config/demo.yaml")))
+        return workspace
+
+    return make
+
+
+@pytest.fixture
+def fresh(copies):
+    """A workspace where nothing has run."""
+    return copies()
+
+
+@pytest.fixture(scope="session")
+def finished(copies):
+    """The workspace where everything has run, on two cores; not to be changed."""
+    workspace = copies()
+    workspace.run("--cores", "2")
+    return workspace
+
+
+@pytest.fixture
+def scratch(copies, finished):
+    """A copy of the finished workspace, elsewhere, to do with as a test likes."""
+    return copies(finished)

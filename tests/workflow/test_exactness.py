@@ -1,0 +1,77 @@
+"""The same seed gives the same bytes, whatever the cores and whatever happens on the way."""
+
+import hashlib
+import time
+
+import pytest
+
+
+def digests(workspace, folder="results"):
+    """SHA-256 of each artifact; logs, run.json and benchmarks tell of the run, not its result."""
+    told = ("*.log", "run.json", "*.benchmark.tsv", ".*")
+    return {
+        str(path.relative_to(workspace.root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (workspace.root / folder).rglob("*")
+        if path.is_file() and not any(path.match(pattern) for pattern in told)
+    }
+
+
+def differing(found, expected):
+    """Files that are in one alone or have other bytes."""
+    return sorted(name for name, _ in found.items() ^ expected.items())
+
+
+@pytest.fixture(scope="module")
+def small(copies):
+    """Function that makes a workspace with one attack and two defenses; paths and content stay."""
+
+    def make():
+        workspace = copies()
+        config = workspace.config()
+        config["grids"]["demo"] |= {"attack": ["flip-3to2"], "defense": ["none", "fdsd"]}
+        workspace.configure(config)
+        return workspace
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def one_core(small):
+    """The small grid, made by one job at a time."""
+    workspace = small()
+    workspace.run("--cores", "1")
+    return workspace
+
+
+def wait_for(workspace, pattern, process, seconds=120):
+    """Wait until a file is there; the process that makes it must still run then."""
+    end = time.monotonic() + seconds
+    while not list(workspace.root.glob(pattern)):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_scenarios_are_the_same_on_one_core_and_two_and_in_another_grid(one_core, finished):
+    # the finished grid was made with --cores 2
+    found, expected = digests(one_core, "results/digits"), digests(finished, "results/digits")
+    # fetch and data, partition, 2 poisonings, encoder, 3 views, 3 x (message, memory, mask),
+    # broadcast, state, keep; floor; 3 trainings of 4 files, 2 evaluations of 2
+    assert len(found) == 2 + 1 + 2 + 1 + 3 + 9 + 3 + 1 + 12 + 4
+    assert differing(found, {name: expected.get(name) for name in found}) == []
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(one_core, small):
+    workspace = small()
+    two = ["--cores", "2", "--set-threads", "train=2"]
+    process = workspace.start(*two)
+    wait_for(workspace, "results/**/train.log", process)
+    workspace.kill(process)
+    code, output = workspace.snakemake(*two)
+    assert code != 0
+    assert "--unlock" in output
+    workspace.run("--unlock")
+    assert not {"fetch", "data", "partition"} & workspace.planned().keys()
+    workspace.run(*two)
+    assert differing(digests(workspace), digests(one_core)) == []
+    assert workspace.planned() == {}

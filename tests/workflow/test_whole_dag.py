@@ -1,0 +1,175 @@
+"""The whole DAG on a small grid, and what Snakemake is asked to do with it."""
+
+import html.parser
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.yaml"))
+
+SANITIZERS = {"sanitize_client", "sanitize_server", "keep_client", "keep"}
+
+POISONED = "results/digits/iid-3/seed1/patch/ratio0.5"
+
+EVERY_JOB = ("--dry-run", "--forceall", "--printshellcmds")
+
+
+def jobs(listing):
+    """Jobs that a dry run prints with -p: rule, and each of its lines by its name."""
+    found = []
+    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:.+\n)+)", listing, re.M):
+        lines = re.findall(r"^(?: {4}|)([a-zA-Z ]+): (.*)$", block, re.M)
+        found.append({"rule": rule, **dict(lines)})
+    return found
+
+
+@pytest.fixture(scope="module")
+def listing(finished):
+    """Every job of the DAG, as a dry run shows it."""
+    return jobs(finished.run(*EVERY_JOB))
+
+
+@pytest.mark.parametrize("kind", ["csv", "md", "tex", "html", "txt"])
+def test_tables_name_every_defense_of_the_grid(finished, kind):
+    text = (finished.root / f"results/tables/demo.{kind}").read_text()
+    assert all(defense in text for defense in ("none", "fdsd", "perfect", "mean"))
+
+
+@pytest.mark.parametrize("name", ["curves", "sanitization", "features-fdsd"])
+def test_figures_are_drawn_as_png_and_pdf(finished, name):
+    stem = finished.root / "results/figures/demo" / name
+    assert stem.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+    with Image.open(stem.with_suffix(".png")) as picture:
+        low, high = picture.convert("L").getextrema()
+    assert low < high
+
+
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.run("--cores", "2")
+
+
+def test_a_dry_run_without_a_target_plans_all(fresh):
+    planned = fresh.planned()
+    assert planned["table"] == 1
+    assert planned == fresh.planned("all")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration_plans_tables_figures_and_trainings(fresh, name):
+    planned = fresh.planned(config=f"config/{name}")
+    assert {"fetch", "train", "table", "curves", "sanitization_bars"} <= planned.keys()
+
+
+def test_the_listing_holds_every_job(listing):
+    # as in test_reruns: 78 jobs and the rule that collects them
+    assert len(listing) == 79
+
+
+def test_no_job_of_a_sanitizer_sees_the_poison(listing):
+    seen = [job for job in listing if job["rule"] in SANITIZERS]
+    assert {job["rule"] for job in seen} == SANITIZERS
+    assert not [job for job in seen if "poisoning.npz" in job["input"] + job["Shell command"]]
+
+
+def test_only_the_truths_users_see_the_poison(listing):
+    users = {job["rule"] for job in listing if "poisoning.npz" in job.get("input", "")}
+    assert users == {
+        "warmup",
+        "features",
+        "oracle",
+        "train",
+        "evaluate",
+        "feature_space",
+    }
+
+
+def test_a_client_of_a_sanitizer_sees_no_other_client(listing):
+    own = re.compile(r"client=(\d+)")
+    for job in listing:
+        if job["rule"] in ("sanitize_client", "keep_client"):
+            client = own.search(job["wildcards"])[1]
+            assert re.findall(r"(?:client|memory)(\d+)\.npz", job["input"]) == [client] * (
+                1 + (job["rule"] == "keep_client")
+            )
+
+
+@pytest.mark.parametrize("rule", ["data", "poison", "features", "keep"])
+def test_a_printed_command_runs_in_a_terminal(scratch, listing, rule):
+    job = next(job for job in listing if job["rule"] == rule and "unattacked" not in str(job))
+    made = scratch.root / job["output"].split(", ")[0]
+    before = made.read_bytes()
+    made.unlink()
+    # a terminal where the environment is active and nothing else is set
+    terminal = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": "src",
+    }
+    command = subprocess.run(
+        ["bash", "-c", job["Shell command"]],
+        cwd=scratch.root,
+        env=terminal,
+        check=False,
+        timeout=100,
+    )
+    assert command.returncode == 0, (scratch.root / job["log"]).read_text()
+    assert made.read_bytes() == before
+
+
+def test_jobs_with_a_model_ask_for_a_gpu_and_others_do_not(listing):
+    asking = {job["rule"] for job in listing if "gpu=1" in job["resources"]}
+    assert asking == {"warmup", "features", "train", "floor"}
+
+
+def test_on_the_cpu_no_job_asks_for_a_gpu(finished):
+    found = jobs(finished.run(*EVERY_JOB, "--config", "device=cpu"))
+    assert len(found) == 79
+    assert not [job for job in found if "gpu=1" in job.get("resources", "")]
+
+
+def test_a_profile_for_four_gpus_runs_without_any(scratch):
+    view = f"{POISONED}/features/conv2/client0.npz"
+    before = (scratch.root / view).read_bytes()
+    (scratch.root / view).unlink()
+    many = ["--cores", "8", "--resources", "gpu=4"]
+    assert scratch.planned(view, *many) == {"features": 1}
+    scratch.run(view, *many)
+    assert (scratch.root / view).read_bytes() == before
+
+
+class Loads(html.parser.HTMLParser):
+    """Collect what a browser loads by itself when it opens a page; links are not loaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag != "a":
+            urls = [value or "" for name, value in attrs if name in ("src", "href", "data")]
+            self.found += [url for url in urls if not url.startswith(("data:", "#"))]
+
+
+@pytest.fixture(scope="module")
+def page(copies, finished):
+    workspace = copies(finished)
+    workspace.run("--report", "report.html")
+    return (workspace.root / "report.html").read_text()
+
+
+def test_the_report_loads_nothing_from_elsewhere(page):
+    loads = Loads()
+    loads.feed(page)
+    assert loads.found == []
+    assert not re.findall(r"@import|url\(\s*[\"']?(?:https?:)?//", page)
+
+
+@pytest.mark.parametrize(
+    "name", ["demo.html", "curves.png", "sanitization.png", "features-fdsd.png"]
+)
+def test_the_report_holds_every_table_and_figure(page, name):
+    assert name in page

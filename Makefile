@@ -6,15 +6,16 @@ STAMP := $(VENV)/.installed
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
-.PHONY: help demo test check lock report clean
+.PHONY: help demo test check lock assumptions report clean
 
 help:
-	@echo "make demo    run the whole workflow on bundled data, offline, and print the results"
-	@echo "make test    run all tests"
-	@echo "make check   lint, types, formatting of code and workflow"
-	@echo "make report  the demo's HTML report, results/report.html"
-	@echo "make lock    resolve pyproject.toml to exact versions"
-	@echo "make clean   delete the environment (results stay)"
+	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
+	@echo "make test         run all tests"
+	@echo "make check        lint, types, formatting of code and workflow"
+	@echo "make report       the demo's HTML report, results/report.html"
+	@echo "make lock         resolve pyproject.toml to exact versions"
+	@echo "make assumptions  gather every ASSUME into docs/assumptions.md"
+	@echo "make clean        delete the environment (results stay)"
 	@echo "PYTHON=$(PYTHON) CORES=$(CORES) can be set on the command line."
 
 # The environment is made anew whenever the lock or the project's dependencies change.
@@ -56,6 +57,9 @@ check: $(STAMP)
 
 lock: $(STAMP)
 	$(BIN)/python envs/lock.py
+
+assumptions: $(STAMP)
+	$(BIN)/python docs/assumptions.py
 
 clean:
 	rm -rf $(VENV)

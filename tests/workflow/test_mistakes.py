@@ -125,7 +125,7 @@ def test_an_archive_of_the_wrong_shape_names_file_and_key(own_data, tmp_path):
 
 def test_a_missing_archive_is_named(own_data, tmp_path):
     workspace, where = own_data
-    words = ["Missing input files for rule fetch", f"{tmp_path}/mine.npz"]
+    words = ["not available", "FEDSIEVE_DATA", f"{tmp_path}/mine.npz"]
     refused(workspace, words, DATA, **where)
 
 

@@ -113,9 +113,12 @@ def every_client(pattern):
 
 
 def own_archive(w):
-    """The user's own archive, whose change remakes the data; other data sets have a checksum."""
-    file = entry("tasks", w.task, "dataset").get("file")
-    return os.path.join(DATA_ROOT, file) if file else []
+    """The user's own archive, whose change remakes the data; other data sets have a checksum.
+
+    Nothing while it is missing: the job then says so, and what to do, better than Snakemake can.
+    """
+    path = Path(DATA_ROOT, entry("tasks", w.task, "dataset").get("file", ""))
+    return str(path) if path.is_file() else []
 
 
 def client_view(w):

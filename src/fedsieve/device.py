@@ -8,7 +8,7 @@ from fedsieve.errors import InputError
 
 
 def choose(wanted: str) -> torch.device:
-    """Return the device to compute on, with arithmetic that repeats bit by bit.
+    """Return the device to compute on, with arithmetic that repeats as far as it lets.
 
     Args:
         wanted: "auto" (a GPU where there is one), "cpu" or "cuda".
@@ -27,4 +27,5 @@ def choose(wanted: str) -> torch.device:
         return torch.device("cpu")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda")

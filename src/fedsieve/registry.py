@@ -9,7 +9,7 @@ import difflib
 import functools
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -78,6 +78,14 @@ def module(kind: str, name: str) -> str:
     return f"fedsieve.{kind}.{name}"
 
 
+def near(name: object, known: Iterable[object]) -> str:
+    """Suggest the name that was probably meant, and list all, as the end of a message."""
+    names = [str(k) for k in known]
+    close = difflib.get_close_matches(str(name), names, 1)
+    guess = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{guess}; known here: {', '.join(names) or 'none'}"
+
+
 def options(spec: Mapping[Any, Any]) -> dict[Any, Any]:
     """Keyword arguments in a spec: all but ``use``."""
     return {key: value for key, value in spec.items() if key != "use"}
@@ -96,8 +104,7 @@ def check(kind: str, spec: Mapping[str, Any]) -> None:
     given = set(options(spec))
     if unknown := sorted(given - taken):
         raise InputError(
-            f"unknown parameter {unknown[0]!r} of {name!r}{_guess(unknown[0], taken)}; "
-            f"{_relative(path)} takes: {', '.join(sorted(taken)) or 'no parameters'}"
+            f"{_relative(path)}: unknown parameter {unknown[0]!r}{near(unknown[0], sorted(taken))}"
         )
     if missing := sorted(required - given):
         raise InputError(f"{name!r} needs {missing[0]!r} ({_relative(path)})")
@@ -125,15 +132,10 @@ def _find(kind: str, name: str) -> Path:
     path = PACKAGE / kind / f"{name}.py"
     if name not in available(kind):
         raise InputError(
-            f"no {kind.removesuffix('s')} named {name!r}{_guess(name, available(kind))}: "
-            f"there is no {_relative(path)}; available: {', '.join(available(kind))}"
+            f"no {kind.removesuffix('s')} named {name!r}, there is no {_relative(path)}"
+            f"{near(name, available(kind))}"
         )
     return path
-
-
-def _guess(name: str, known: object) -> str:
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], 1)  # type: ignore[attr-defined]
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _relative(path: Path) -> str:

@@ -3,15 +3,16 @@
 Imported by the Snakefile, hence the standard library and jsonschema only.
 """
 
-import difflib
 import math
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 import jsonschema
+
+from fedsieve.registry import near
 
 Key = tuple[Any, ...]
 """Where in the configuration, e.g. ("grids", "demo", "ratio", 0)."""
@@ -53,14 +54,6 @@ def demand(schema: Mapping[str, Any]) -> str:
 def shown(key: Key) -> str:
     """Write a key as users know it: ``grids.demo.ratio[0]``."""
     return "".join(f".{k}" if isinstance(k, str) else f"[{k}]" for k in key).removeprefix(".")
-
-
-def near(name: object, known: Iterable[object]) -> str:
-    """Suggest the name that was probably meant, and list all."""
-    names = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), names, 1)
-    guess = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{guess}; known here: {', '.join(names) or 'none'}"
 
 
 def exponents(value: object) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from fedsieve import registry
 from fedsieve.errors import InputError
 from fedsieve.grids import UNATTACKED, n_malicious, scenarios
-from fedsieve.schema import Key, Problem, demand, exponents, misfits, near, shown
+from fedsieve.schema import Key, Problem, demand, exponents, misfits, shown
 
 BUILT_IN: Mapping[str, Mapping[Any, Any]] = {
     "attacks": {UNATTACKED: {"use": "unattacked"}},
@@ -139,13 +139,16 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
     name, given = spec["use"], registry.options(spec)
     if name not in registry.available(kind):
         missing = f"there is no src/fedsieve/{kind}/{name}.py"
-        yield (*key, "use"), missing + near(name, registry.available(kind))
+        yield (*key, "use"), missing + registry.near(name, registry.available(kind))
         return
     path = registry.PACKAGE / kind / f"{name}.py"
     taken, required = registry.parameters(path, registry.CONTRACTS[kind])
     for parameter in given:
         if parameter not in taken:
-            yield (*key, parameter), f"unknown parameter of {name}{near(parameter, sorted(taken))}"
+            yield (
+                (*key, parameter),
+                f"unknown parameter of {name}{registry.near(parameter, sorted(taken))}",
+            )
         for text in exponents(given[parameter]):
             yield (*key, parameter), f"holds {text}"
     for parameter in sorted(required - given.keys()):
@@ -171,7 +174,7 @@ def _unknown_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
     for key, section, label in _references(config):
         known = config.get(section)
         if isinstance(label, str) and isinstance(known, Mapping) and label not in known:
-            yield key, f"{section} has no {label!r}{near(label, known)}"
+            yield key, f"{section} has no {label!r}{registry.near(label, known)}"
 
 
 def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """The whole DAG on a small grid, and what Snakemake is asked to do with it."""
 
 import html.parser
+import inspect
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from snakemake.scheduling import job_scheduler
 
 CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.yaml"))
 
@@ -32,6 +34,11 @@ def jobs(listing):
 def listing(finished):
     """Every job of the DAG, as a dry run shows it."""
     return jobs(finished.run(*EVERY_JOB))
+
+
+def test_snakemake_has_the_limiter_of_job_starts_that_the_workflow_replaces():
+    # docs/decisions/0008: a new version may name or use it differently
+    assert "JobRateLimiter(" in inspect.getsource(job_scheduler.JobScheduler.__init__)
 
 
 @pytest.mark.parametrize("kind", ["csv", "md", "tex", "html", "txt"])

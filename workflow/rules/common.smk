@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling import job_scheduler
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
@@ -34,6 +35,9 @@ os.environ.update(
     OPENBLAS_NUM_THREADS="1",
     MKL_NUM_THREADS="1",
 )
+
+# No limit of job starts per second (docs/decisions/0008-no-job-rate-limit.md).
+job_scheduler.JobRateLimiter = lambda limit: None
 
 # A file lies exactly as deep as the wildcards that it depends on.
 TASK = "results/{task}"

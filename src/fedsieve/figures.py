@@ -144,11 +144,18 @@ def draw_features(
         raise ValueError(f"unknown group {sorted(unknown)[0]!r}")
     counts = {name: int(np.sum(groups == name)) for name in FEATURE_GROUPS}
     rarest_last = sorted(counts, key=lambda name: -counts[name])
+    scale = _marker_scale(len(points))
     for name, style in FEATURE_GROUPS.items():
         xy = points[groups == name]
+        drawn = style | {"s": style["s"] * scale, "linewidths": style["linewidths"] * scale**0.5}
         label = f"{name} ({counts[name]:,})"
-        ax.scatter(*xy.T, label=label, zorder=2 + rarest_last.index(name), **style)
+        ax.scatter(*xy.T, label=label, zorder=2 + rarest_last.index(name), **drawn)
     ax.set(xlabel="feature component 1", ylabel="feature component 2", xticks=[], yticks=[])
+
+
+def _marker_scale(n_points: int) -> float:
+    """Factor of the markers' area that keeps many points from covering each other."""
+    return min(1.0, 1000 / n_points)
 
 
 def features(
@@ -171,9 +178,9 @@ def features(
                     bbox_to_anchor=(0.5, -0.07),
                     ncols=2,
                     frameon=False,
+                    markerscale=1.3 * _marker_scale(len(points)) ** -0.5,
                     columnspacing=0.8,
                     handletextpad=0.2,
-                    markerscale=1.3,
                 )
     return figure
 

@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+# A line per job; should one fail, the second run repeats it and prints its log.
+QUIETLY := $(SNAKEMAKE) --quiet rules reason > /dev/null || $(SNAKEMAKE)
 
 .PHONY: help demo test check lock assumptions report clean
 
@@ -28,7 +30,7 @@ $(STAMP): envs/requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	$(SNAKEMAKE) --quiet rules reason > /dev/null
+	$(QUIETLY)
 	@$(MAKE) --no-print-directory report
 	@cat results/tables/demo.txt
 	@echo
@@ -43,7 +45,7 @@ results/report.html: $(STAMP) results/tables/demo.csv workflow/report/*.rst
 		|| { cat results/report.log; exit 1; }
 
 results/tables/demo.csv:
-	$(SNAKEMAKE) --quiet rules reason > /dev/null
+	$(QUIETLY)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -16,11 +16,13 @@ class Aggregate:
     """What the server makes of a cohort's updates.
 
     ``weights`` is the share that each client got, 0 for a client that was left out; every
-    defense can so be scored as a detector by one metric.
+    defense can so be scored as a detector by one metric. ``in_domain`` is False where the
+    method's own conditions do not hold: the run goes on, and the tables mark its cell.
     """
 
     update: Float[Tensor, " params"]
     weights: Float[Tensor, " clients"]
+    in_domain: bool = True
 
 
 @dataclass(frozen=True)

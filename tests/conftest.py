@@ -96,8 +96,8 @@ def _sanitize(at, stage, inputs):
         )
         encoder = {"encoder": at / "encoder.safetensors", "model": MODEL, "layer": "conv2"}
         stage("features")(**inputs, **encoder, client=client, view=view)
-        own = {"view": view, "message": message, "memory": memory, "broadcast": []}
-        stage("sanitize_client")(**exchange, **own, client=client)
+        own = {"view": [view], "layers": ["conv2"], "message": message, "memory": memory}
+        stage("sanitize_client")(**exchange, **own, broadcast=[], client=client)
     broadcast = at / "broadcast.npz"
     stage("sanitize_server")(
         **exchange, messages=files("message"), broadcast=broadcast, state=at / "state.npz"
@@ -105,9 +105,10 @@ def _sanitize(at, stage, inputs):
     for client, (view, memory, keep) in enumerate(
         zip(files("view"), files("memory"), files("keep"), strict=True)
     ):
-        own = {"view": view, "memory": memory, "keep": keep}
+        own = {"view": [view], "layers": ["conv2"], "memory": memory, "keep": keep}
         stage("keep_client")(**own, broadcast=broadcast, sanitizer=SANITIZER, client=client)
-    stage("keep")(clients=inputs["clients"], masks=files("keep"), keep=at / "keep.npz")
+    masks = {"masks": files("keep"), "server": at / "state.npz"}
+    stage("keep")(clients=inputs["clients"], **masks, keep=at / "keep.npz")
 
 
 @pytest.fixture(scope="session")

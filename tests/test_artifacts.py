@@ -191,9 +191,9 @@ def test_splits_and_masks_of_another_length_are_refused(tmp_path):
     write_arrays(tmp_path / "data", splits | {"classes": np.array(["a", "b"])})
     with pytest.raises(InputError, match="3 train images but 2 labels"):
         artifacts.read_data(tmp_path / "data")
-    write_arrays(tmp_path / "keep", {"keep": np.ones(3, bool)})
-    with pytest.raises(InputError, match="3 samples where the training set has 4"):
-        artifacts.read_keep(tmp_path / "keep", 4)
+    write_arrays(tmp_path / "keep", {"keep": np.ones(3, bool), "repaired": np.zeros(3, int)})
+    with pytest.raises(InputError, match="3 samples where 4 are expected"):
+        artifacts.read_verdict(tmp_path / "keep", 4)
 
 
 def test_a_message_has_whatever_arrays_and_without_a_path_none(tmp_path):

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from fedsieve import checkpoints, rounds, setup
 from fedsieve.checkpoints import Progress
-from fedsieve.records import Dataset
+from fedsieve.records import Dataset, keeping
 
 CPU = torch.device("cpu")
 N_ROUNDS = 4
@@ -44,7 +44,9 @@ def fed(plugin):
     return setup.federation(
         setup.Held(data, data, rows, frozenset()),
         TASK,
-        rounds.Defense({"use": "toy_memory"}, sanitize=sanitizer, before_rounds=(2, 4)),
+        rounds.Defense(
+            {"use": "toy_memory"}, sanitize=sanitizer, judgements={2: ("raw",), 4: ("conv2",)}
+        ),
         rounds.Sampling(3),
         seed=1,
         device=CPU,
@@ -53,28 +55,34 @@ def fed(plugin):
 
 
 def beginning(fed):
-    return Progress(rounds.start(fed, np.ones(60, bool)), {}, [])
+    return Progress(rounds.start(fed, keeping(np.ones(60, bool))), {}, [])
 
 
 def advanced(fed, progress, n_rounds):
     for state, record in rounds.run(fed, progress.state, n_rounds):
         test = torch.from_numpy(np.resize(record.cohort.astype(np.uint8), (1, 7)))
         known = progress.predictions.get("test", test[:0])
-        note = {"weights": record.weights.tolist(), "bytes": record.bytes_exchanged}
-        progress = Progress(state, {"test": torch.cat([known, test])}, [*progress.notes, note])
+        note = {"weights": record.weights.tolist()}
+        judged = {f"{state.round}.{k}": torch.from_numpy(v) for k, v in record.judged.items()}
+        notes, judged = [*progress.notes, note], progress.judged | judged
+        progress = Progress(state, {"test": torch.cat([known, test])}, notes, judged)
     return progress
 
 
 def assert_same(one, other):
     assert one.state.round == other.state.round
     assert torch.equal(one.state.values, other.state.values)
-    np.testing.assert_array_equal(one.state.keep, other.state.keep)
+    for part in ("keep", "repaired"):
+        a, b = getattr(one.state.verdict, part), getattr(other.state.verdict, part)
+        np.testing.assert_array_equal(a, b)
     for part in ("aggregator", "detector"):
         a, b = getattr(one.state, part), getattr(other.state, part)
         assert a.keys() == b.keys()
         assert all(torch.equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
     assert torch.equal(one.predictions["test"], other.predictions["test"])
     assert one.notes == other.notes
+    assert one.judged.keys() == other.judged.keys() != set()
+    assert all(torch.equal(one.judged[name], other.judged[name]) for name in one.judged)
 
 
 @pytest.mark.parametrize("after", range(1, N_ROUNDS + 1))
@@ -143,7 +151,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_ignored_with_a_message(saved, capsys
 
 def test_a_state_whose_tensors_share_memory_can_be_saved(fed, tmp_path):
     state, zero = beginning(fed).state, torch.zeros(3)
-    shared = rounds.ServerState(1, state.values, state.keep, {"a": zero, "b": zero}, {})
+    shared = rounds.ServerState(1, state.values, state.verdict, {"a": zero, "b": zero}, {})
     checkpoints.save(tmp_path / "c", "run", Progress(shared, {}, []))
     found = checkpoints.load(tmp_path / "c", "run", CPU)
     assert found.state.aggregator["b"].tolist() == [0, 0, 0]

@@ -101,7 +101,8 @@ def test_help_of_a_stage_exits_with_0():
 
 
 def test_bad_input_exits_with_1_and_one_line_and_no_traceback(tmp_path):
-    flags = ["--clients", str(tmp_path / "none.npz"), "--masks", "--keep", str(tmp_path / "keep")]
+    flags = ["--clients", str(tmp_path / "none.npz"), "--masks"]
+    flags += ["--server", str(tmp_path / "none.npz"), "--keep", str(tmp_path / "keep")]
     command = [sys.executable, "-m", "fedsieve", "keep", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")

@@ -164,7 +164,7 @@ def test_server_momentum_adds_half_of_the_round_before():
 def test_nearest_mean_drops_what_lies_nearer_to_another_class():
     plugin = example("sanitizers", "nearest_mean")
     # class means: (0 + 0 + 9) / 3 = 3 and (10 + 10) / 2 = 10
-    view = View(0, np.array([[0.0], [0], [9], [10], [10]]), np.array([0, 0, 0, 1, 1]), 3)
+    view = View(0, {"raw": np.array([[0.0], [0], [9], [10], [10]])}, np.array([0, 0, 0, 1, 1]), 3)
     message, memory = plugin.client(view, {}, {})
     broadcast, _ = plugin.server([message], {})
     kept = plugin.keep(view, broadcast, memory, slack=5.9)  # 9 lies 6 from 3, and 1 from 10
@@ -181,14 +181,14 @@ def test_examples_of_all_kinds_work_together_in_training(plugin, stage, training
     for (kind, name), code in EXAMPLES.items():
         plugin(kind, name, code)
     mlp = training(tmp_path)["task"] | {"model": {"use": "mlp", "hidden": 8}}
-    sanitizer = {"method": {"use": "nearest_mean", "slack": 1.1}, "features": "hidden1"}
+    sanitizer = {"method": {"use": "nearest_mean", "slack": 1.1}}
     arguments = training(
         tmp_path,
         task=mlp,
         keep=[],
         attack={"use": "negative", "target": 0},
         defense={"detect": {"use": "agreement"}, "aggregate": {"use": "norm_clip"}},
-        sanitizer=sanitizer | {"before_rounds": [2]},
+        sanitizer=sanitizer | {"judgements": [[2, ["hidden1"]], [4, ["hidden1"]]]},
     )
     stage("train")(**arguments)
     with np.load(arguments["predictions"]) as predicted:

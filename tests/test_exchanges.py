@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fedsieve.artifacts import read_arrays, read_keep, read_partition, read_view
+from fedsieve.artifacts import read_arrays, read_partition, read_verdict, read_view
 from fedsieve.exchanges import judge, size
 from fedsieve.records import View
 
@@ -32,14 +32,18 @@ def _plugins(plugin):
 
 def views(*sizes):
     return [
-        View(number, np.zeros((n, 2), np.float32), np.zeros(n, np.int64), 3)
+        View(number, {"raw": np.zeros((n, 2), np.float32)}, np.zeros(n, np.int64), 3)
         for number, n in enumerate(sizes)
     ]
 
 
+def view(scenario, client):
+    return read_view({"conv2": scenario / f"view{client}.npz"}, client)
+
+
 def kept(limit):
-    masks, _ = judge({"use": "twice", "limit": limit}, views(1, 2), seed=1, before_round=1)
-    return [mask.tolist() for mask in masks]
+    found = judge({"use": "twice", "limit": limit}, views(1, 2), seed=1, before_round=1)
+    return [verdict.keep.tolist() for verdict in found.verdicts]
 
 
 def test_broadcast_memory_and_state_reach_the_next_exchange():
@@ -52,8 +56,8 @@ def test_broadcast_memory_and_state_reach_the_next_exchange():
 
 def test_bytes_are_counted_by_hand():
     # two exchanges; each of 2 clients sends 1 + 2 float64, and gets 2 float64
-    _, sent = judge({"use": "twice", "limit": 0.0}, views(1, 2), seed=1, before_round=1)
-    assert sent == 2 * 2 * (24 + 16)
+    found = judge({"use": "twice", "limit": 0.0}, views(1, 2), seed=1, before_round=1)
+    assert found.sent == 2 * 2 * (24 + 16)
 
 
 def test_the_size_of_a_message_is_that_of_its_arrays():
@@ -63,25 +67,26 @@ def test_the_size_of_a_message_is_that_of_its_arrays():
 
 def test_jobs_and_one_process_keep_the_same_samples(scenario):
     held = read_partition(scenario / "clients.npz")
-    own = [read_view(scenario / f"view{client}.npz", client) for client in range(held.n_clients)]
+    own = [view(scenario, client) for client in range(held.n_clients)]
     spec = {"use": "cluster_majority", "n_clusters": 10}
-    masks, sent = judge(spec, own, seed=1, before_round=1)
-    keep = read_keep(scenario / "keep.npz", len(held.client))
-    for client, mask in enumerate(masks):
-        np.testing.assert_array_equal(keep[held.rows(client)], mask)
+    found = judge(spec, own, seed=1, before_round=1)
+    keep = read_verdict(scenario / "keep.npz", len(held.client)).keep
+    for client, verdict in enumerate(found.verdicts):
+        np.testing.assert_array_equal(keep[held.rows(client)], verdict.keep)
     assert 0 < keep.sum() < len(keep)
     messages = [read_arrays(scenario / f"message{c}.npz", None) for c in range(held.n_clients)]
     broadcast = read_arrays(scenario / "broadcast.npz", None)
-    assert sent == sum(map(size, messages)) + held.n_clients * size(broadcast)
+    assert found.sent == sum(map(size, messages)) + held.n_clients * size(broadcast)
+    assert read_arrays(scenario / "keep.npz", None)["bytes"] == found.sent
 
 
 def test_another_seed_or_round_is_another_stream(scenario):
-    own = [read_view(scenario / f"view{client}.npz", client) for client in range(5)]
+    own = [view(scenario, client) for client in range(5)]
     spec = {"use": "cluster_majority", "n_clusters": 10, "restarts": 1}
 
     def masks(seed, before_round):
-        found, _ = judge(spec, own, seed=seed, before_round=before_round)
-        return np.concatenate(found).tolist()
+        found = judge(spec, own, seed=seed, before_round=before_round)
+        return np.concatenate([verdict.keep for verdict in found.verdicts]).tolist()
 
     assert masks(1, 1) == masks(1, 1)
     assert masks(1, 1) != masks(2, 1)

@@ -31,11 +31,25 @@ def maps_of(*shape):
     return nn.Sequential(OrderedDict(extractor=nn.Sequential(OrderedDict(maps=Maps()))))
 
 
-def test_layers_are_raw_and_those_of_the_extractor():
-    assert layers(model("cnn2", 1, 28, 28)) == ["raw", "conv1", "conv2", "penultimate"]
-    assert layers(model("cnn2", 1, 28, 28, hidden=0)) == ["raw", "conv1", "conv2"]
+def test_layers_are_raw_those_of_the_extractor_and_the_output():
+    assert layers(model("cnn2", 1, 28, 28)) == ["raw", "conv1", "conv2", "penultimate", "output"]
+    assert layers(model("cnn2", 1, 28, 28, hidden=0)) == ["raw", "conv1", "conv2", "output"]
     blocks = [f"layer{i}" for i in range(1, 5)]
-    assert layers(model("resnet18", 1, 28, 28)) == ["raw", "conv1", *blocks, "penultimate"]
+    assert layers(model("resnet18", 1, 28, 28)) == [
+        "raw",
+        "conv1",
+        *blocks,
+        "penultimate",
+        "output",
+    ]
+
+
+def test_output_is_the_probability_of_each_class():
+    network, pixels = model("cnn2", 1, 28, 28), images(3, 1, 28, 28)
+    found = extract(network, pixels, "output")
+    assert found.shape == (3, 10)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    assert found.argmax(axis=1).tolist() == predict(network, pixels, multi_label=False).tolist()
 
 
 def test_raw_is_the_scaled_pixels():

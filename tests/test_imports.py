@@ -31,6 +31,7 @@ ORDER = [
     "attacks",
     "models",
     "vectors",
+    "distances",
     "features",
     "clustering",
     "exchanges",

@@ -164,3 +164,25 @@ def test_no_flag_and_no_attacker_leaves_only_the_defined_rates():
         "false_positive_rate": 0.0,
         "trusted_malicious_share": 0.0,
     }
+
+
+def test_repair_by_hand():
+    # of five samples three got a label, two of them the true one
+    found = metrics.repair(np.array([-1, 2, 0, 1, -1]), np.array([0, 2, 0, 0, 1]))
+    assert found == {"repaired": 3 / 5, "repaired_right": 2 / 3}
+    assert metrics.repair(np.array([-1, -1]), np.array([0, 1])) == {
+        "repaired": None,
+        "repaired_right": None,
+    }
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.booleans()), min_size=2, max_size=30)
+)
+def test_macro_auc_agrees_with_scikit_learn(rows):
+    scores = np.array([[s, -s] for s, _, _ in rows], float)
+    labels = np.array([[a, b] for _, a, b in rows], np.uint8)
+    defined = [k for k in range(2) if 0 < labels[:, k].sum() < len(rows)]
+    expected = [sk.roc_auc_score(labels[:, k], scores[:, k]) for k in defined]
+    found = metrics.macro_auc(scores, labels)
+    assert found == (pytest.approx(np.mean(expected)) if defined else None)

@@ -9,6 +9,7 @@ from torch import nn
 from fedsieve import rounds
 from fedsieve.artifacts import read_json
 from fedsieve.local import Sgd, TrainingData
+from fedsieve.records import Verdict, keeping
 from fedsieve.rounds import Defense, Sampling, federation, run, start
 
 DETECTOR = """
@@ -108,7 +109,7 @@ def everything(fed):
 
 
 def play(fed, n_rounds=1, keep=None):
-    return list(run(fed, start(fed, everything(fed) if keep is None else keep), n_rounds))
+    return list(run(fed, start(fed, keeping(everything(fed) if keep is None else keep)), n_rounds))
 
 
 def test_fedavg_of_two_clients_is_as_by_hand():
@@ -121,7 +122,9 @@ def test_fedavg_of_two_clients_is_as_by_hand():
     assert record.n_samples.tolist() == [6, 2]
     np.testing.assert_allclose(record.losses, np.log(2), rtol=1e-6)
     assert (record.scores, record.benign.tolist()) == (None, [True, True])
-    assert record.bytes_exchanged == 0
+    assert record.judged == {}
+    assert record.in_domain
+    assert record.seconds.keys() == {"judge", "screen", "train", "aggregate"}
 
 
 def test_the_second_round_starts_from_the_first():
@@ -230,17 +233,87 @@ def test_a_sanitizer_judges_at_its_rounds_and_its_mask_lasts_until_the_next():
         [255, 255, 0, 0] * 2,
         [0] * 8,
         [range(4), range(4, 8)],
-        Defense({"use": "fedavg"}, sanitize=spec, layer="raw", before_rounds=(2, 4)),
+        Defense({"use": "fedavg"}, sanitize=spec, judgements={2: ("raw",), 4: ("raw",)}),
     )
     first = np.arange(8) < 6
     played = play(fed, 4, keep=first)
-    kept = [state.keep.tolist() for state, _ in played]
+    kept = [state.verdict.keep.tolist() for state, _ in played]
     bright = [True, True, False, False] * 2
     assert kept == [first.tolist(), bright, bright, bright]
     assert [record.n_samples.tolist() for _, record in played] == [[4, 2], [2, 2], [2, 2], [2, 2]]
     # each client sends 4 float32, the server 1 float64 to both, in rounds 2 and 4
-    assert [record.bytes_exchanged for _, record in played] == [0, 48, 0, 48]
+    assert [record.judged.get("bytes") for _, record in played] == [None, 48, None, 48]
     assert first.tolist() == [True] * 6 + [False] * 2
+
+
+def test_a_repaired_sample_is_trained_on_with_its_new_label():
+    # the second sample carries 1; dropped and repaired to 0, both pull to class 0 as by hand above
+    fed = federate([255] * 2, [0, 1], [range(2)])
+    verdict = Verdict(np.array([True, False]), np.array([-1, 0]))
+    [(state, record)] = list(run(fed, start(fed, verdict), 1))
+    assert state.values.tolist() == [0.5, -0.5, 0.5, -0.5]
+    assert record.n_samples.tolist() == [2]
+    assert fed.data.labels.tolist() == [0, 1]
+
+
+REPAIRER = """
+import numpy as np
+
+EXCHANGES = 1
+
+def client(view, broadcast, memory, *, exchange):
+    kept = np.ones(len(view.labels), bool) if view.kept is None else view.kept
+    seen = [len(view.layers), view.judgement, kept.sum(), exchange]
+    return {"seen": np.array(seen)}, {}
+
+def server(messages, state):
+    return {}, {"seen": np.stack([m["seen"] for m in messages])}
+
+def keep(view, broadcast, memory):
+    return np.arange(len(view.labels)) > 0
+
+def repair(view, broadcast, memory):
+    return np.where(np.arange(len(view.labels)) > 0, -1, 1)
+"""
+
+
+def test_each_judgement_is_recorded_with_what_the_server_knew(plugin):
+    plugin("sanitizers", "repairer", REPAIRER)
+    when = {1: ("raw", "pixels"), 3: ("output",)}
+    defense = Defense({"use": "fedavg"}, sanitize={"use": "repairer"}, judgements=when)
+    fed = federate([255] * 8, [0] * 8, [range(3), range(3, 8)], defense)
+    first, second, third = (record.judged for _, record in play(fed, 3))
+    assert second == {}
+    # layers, number of the judgement, samples kept so far, number of the exchange
+    assert first["server.seen"].tolist() == [[2, 0, 3, 0], [2, 0, 5, 0]]
+    assert third["server.seen"].tolist() == [[1, 1, 2, 0], [1, 1, 4, 0]]
+    assert first["keep"].tolist() == [False, True, True] + [False] + [True] * 4
+    assert first["repaired"].tolist() == [1, -1, -1] + [1] + [-1] * 4
+    assert first["bytes"] == 2 * 4 * 8
+
+
+TOLD = """
+import torch
+from fedsieve.vectors import Aggregate
+
+def init(n_clients, layout):
+    return {}
+
+def aggregate(updates, cohort, n_samples, state, *, n_malicious):
+    weights = torch.full((len(cohort),), float(n_malicious))
+    return Aggregate(updates[0], weights, in_domain=n_malicious < 2), state
+"""
+
+
+@pytest.mark.parametrize(("setting", "told"), [(1, 1), ("oracle", 2)])
+def test_an_aggregator_is_told_the_number_of_malicious_clients_only_as_oracle(
+    plugin, setting, told
+):
+    plugin("aggregators", "told", TOLD)
+    sampling = Sampling(4, malicious=frozenset({0, 3}))
+    [(_, record)] = play(four(Defense({"use": "told", "n_malicious": setting}), sampling=sampling))
+    assert record.weights.tolist() == [told] * 4
+    assert record.in_domain == (told < 2)
 
 
 def test_buffers_are_averaged_by_the_weights_of_the_aggregator():
@@ -281,7 +354,11 @@ def test_a_scenario_is_scored_from_what_training_wrote(tmp_path, scenario, train
     model = arguments["task"]["model"]
     stage("floor")(**read, weights=arguments["model"], model=model, floor=tmp_path / "floor.json")
     read |= {key: arguments[key] for key in ("clients", "poisoning", "predictions", "kept")}
-    read |= {"clients_log": arguments["clients_log"], "floor": tmp_path / "floor.json"}
+    read |= {
+        "clients_log": arguments["clients_log"],
+        "floor": tmp_path / "floor.json",
+        "last_rounds": 1,
+    }
     written = {"rounds": tmp_path / "rounds.csv", "metrics_file": tmp_path / "metrics.json"}
     stage("evaluate")(**read, **written)
     found = rounds_and_metrics(tmp_path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fedsieve import registry
 from fedsieve.errors import InputError
-from fedsieve.settings import check, complete, plugin_spec, reference
+from fedsieve.settings import check, complete, judgements, plugin_spec, reference
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
@@ -181,13 +181,35 @@ def test_labels_that_do_not_exist_are_named_with_the_nearest(path, value, key, s
         ("grids/one/ratio", [0.05], "grids.one.ratio", "0 malicious and 8 benign of a cohort of 8"),
         ("tasks/small/cohort", 1, "grids.one.ratio", "0 malicious and 1 benign of a cohort of 1"),
         ("grids/one/ratio", [0.3333333], "grids.one.ratio[0]", "paths show 0.333333"),
-        ("tasks/small/rounds", 4, "sanitizers.vote.before_rounds", "round 5 never comes"),
+        ("tasks/small/rounds", 3, "sanitizers.vote.before_rounds", "round 5 never comes"),
     ],
 )
 def test_settings_that_no_scenario_can_combine_are_reported(path, value, key, says):
     line = problems(changed(path, value))[0]
     assert line.startswith(f"{key}: ")
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"features": ["raw"], "before_rounds": None}, "join layers as in raw+conv2"),
+        ({"features": ["raw", "conv1", "conv2"]}, "3 entries for 2 judgements"),
+    ],
+)
+def test_a_list_of_features_needs_a_judgement_for_each_entry(entry, says):
+    config = changed("sanitizers/vote/n_clusters", 10)
+    vote = config["sanitizers"]["vote"] | entry
+    config["sanitizers"]["vote"] = {k: v for k, v in vote.items() if v is not None}
+    (line,) = problems(config)
+    assert line.startswith("sanitizers.vote.features: ")
+    assert says in line
+
+
+def test_each_judgement_has_its_layers_and_the_last_entry_goes_on():
+    many = {"features": ["raw+conv2", "output"], "before_rounds": [5, 1, 3]}
+    assert judgements(many) == [(1, ["raw", "conv2"]), (3, ["output"]), (5, ["output"])]
+    assert judgements({"features": "conv2", "before_rounds": [2]}) == [(2, ["conv2"])]
 
 
 def test_ratio_zero_under_an_attack_is_a_scenario():

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from fedsieve.errors import InputError
-from fedsieve.records import Dataset, Message, Partition, Poisoning, View
+from fedsieve.records import Dataset, Message, Partition, Poisoning, Verdict, View
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What a damaged archive may raise: RuntimeError where a header claims encryption or the like."""
@@ -37,6 +37,7 @@ _DATA: Expected = {
     "classes": ("U", 1),
 }
 _PARTITION: Expected = {"client": ("i", 1), "n_clients": ("i", 0)}
+_VIEW: Expected = {"features": ("f", 2), "labels": _LABELS, "n_classes": ("i", 0)}
 _POISONING: Expected = {
     "malicious": ("i", 1),
     "samples": ("i", 1),
@@ -169,10 +170,12 @@ def read_poisoning(path: Path) -> Poisoning:
     return Poisoning(**read_arrays(path, _POISONING))
 
 
-def read_view(path: Path, client: int) -> View:
-    """Read what a sanitizer sees of a client."""
-    arrays = read_arrays(path, {"features": ("f", 2), "labels": _LABELS, "n_classes": ("i", 0)})
-    return View(client, arrays["features"], arrays["labels"], int(arrays["n_classes"]))
+def read_view(paths: Mapping[str, Path], client: int) -> View:
+    """Read what a sanitizer sees of a client: a file per layer."""
+    files = {layer: read_arrays(path, _VIEW) for layer, path in paths.items()}
+    layers = {layer: arrays["features"] for layer, arrays in files.items()}
+    arrays = next(iter(files.values()))
+    return View(client, layers, arrays["labels"], int(arrays["n_classes"]))
 
 
 def read_message(path: Path | None = None) -> Message:
@@ -180,12 +183,18 @@ def read_message(path: Path | None = None) -> Message:
     return read_arrays(path, None) if path else {}
 
 
-def read_keep(path: Path, n_samples: int) -> np.ndarray:
-    """Read a keep mask over the training set."""
-    keep = read_arrays(path, {"keep": ("b", 1)})["keep"]
-    if len(keep) != n_samples:
-        raise _broken(path, f"{len(keep)} samples where the training set has {n_samples}")
-    return keep
+def write_verdict(path: Path, verdict: Verdict, **more: np.ndarray) -> None:
+    """Write what becomes of samples, with further arrays beside it."""
+    write_arrays(path, {"keep": verdict.keep, "repaired": verdict.repaired, **more}, compress=True)
+
+
+def read_verdict(path: Path, n_samples: int) -> Verdict:
+    """Read what becomes of samples, which should be ``n_samples``."""
+    arrays = read_arrays(path, {"keep": ("b", 1), "repaired": ("i", 1)})
+    for array in arrays.values():
+        if len(array) != n_samples:
+            raise _broken(path, f"{len(array)} samples where {n_samples} are expected")
+    return Verdict(**arrays)
 
 
 def _check(

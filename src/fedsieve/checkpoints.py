@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fedsieve.artifacts import replacing
+from fedsieve.records import Verdict
 from fedsieve.rounds import ServerState
 
 
@@ -26,6 +27,8 @@ class Progress:
     """For the test set and each probe, the predictions of every round: [rounds, samples, ...]."""
     notes: list[dict[str, Any]]
     """Plain data of every round."""
+    judged: dict[str, Tensor] = field(default_factory=dict)
+    """What is recorded of the sanitizer's judgements."""
 
 
 def key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
@@ -45,10 +48,12 @@ def save(path: Path, run: str, progress: Progress) -> None:
     state = progress.state
     tensors = {
         "values": state.values,
-        "keep": torch.from_numpy(state.keep),
+        "keep": torch.from_numpy(state.verdict.keep),
+        "repaired": torch.from_numpy(state.verdict.repaired),
         **{f"aggregator.{name}": tensor for name, tensor in state.aggregator.items()},
         **{f"detector.{name}": tensor for name, tensor in state.detector.items()},
         **{f"predictions.{name}": tensor for name, tensor in progress.predictions.items()},
+        **{f"judged.{name}": tensor for name, tensor in progress.judged.items()},
     }
     own = {name: t.contiguous().clone() for name, t in tensors.items()}
     metadata = {
@@ -80,12 +85,15 @@ def load(path: Path, run: str, device: torch.device) -> Progress | None:
     state = ServerState(
         round=int(metadata["round"]),
         values=tensors["values"],
-        keep=np.asarray(tensors["keep"].cpu()),
+        verdict=Verdict(*(np.asarray(tensors[name].cpu()) for name in ("keep", "repaired"))),
         aggregator=_part(tensors, "aggregator"),
         detector=_part(tensors, "detector"),
     )
-    predictions = {name: t.cpu() for name, t in _part(tensors, "predictions").items()}
-    return Progress(state, predictions, json.loads(metadata["notes"]))
+    predictions, judged = (
+        {name: tensor.cpu() for name, tensor in _part(tensors, part).items()}
+        for part in ("predictions", "judged")
+    )
+    return Progress(state, predictions, json.loads(metadata["notes"]), judged)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -1,14 +1,21 @@
 """Run a sanitizer's exchanges between clients and server in one process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool
-
 from fedsieve import registry
-from fedsieve.records import Message, View
+from fedsieve.records import Message, Verdict, View, keeping
 from fedsieve.rng import stream
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Each client's verdict on its samples, what the server knows at the end, bytes sent."""
+
+    verdicts: list[Verdict]
+    state: Message
+    sent: int
 
 
 def client_step(
@@ -23,7 +30,7 @@ def client_step(
 ) -> tuple[Message, Message]:
     """One client's part of an exchange: its message to the server, and what it remembers."""
     rng = stream(seed, "sanitize", before_round, exchange, view.client)
-    return bound("client", spec, rng)(view, broadcast, memory)
+    return _bound("client", spec, rng=rng, exchange=exchange)(view, broadcast, memory)
 
 
 def server_step(
@@ -37,13 +44,18 @@ def server_step(
 ) -> tuple[Message, Message]:
     """The server's part of an exchange: its broadcast, and what it remembers."""
     rng = stream(seed, "sanitize", before_round, exchange, "server")
-    return bound("server", spec, rng)(messages, state)
+    return _bound("server", spec, rng=rng, exchange=exchange)(messages, state)
 
 
-def judge(
-    spec: Mapping[str, Any], views: list[View], *, seed: int, before_round: int
-) -> tuple[list[Bool[np.ndarray, " _"]], int]:
-    """Run all exchanges and return each client's keep mask, and the bytes that were sent.
+def decide(spec: Mapping[str, Any], view: View, broadcast: Message, memory: Message) -> Verdict:
+    """One client's verdict on its samples after the last exchange."""
+    keep = _bound("keep", spec)(view, broadcast, memory)
+    repair = _bound("repair", spec, optional=True)
+    return Verdict(keep, repair(view, broadcast, memory)) if repair else keeping(keep)
+
+
+def judge(spec: Mapping[str, Any], views: list[View], *, seed: int, before_round: int) -> Judgement:
+    """Run all exchanges and let every client decide.
 
     The same steps run as one job per client and exchange when a sanitizer works before round
     one; here they run between rounds.
@@ -60,10 +72,16 @@ def judge(
         ]
         messages, memories = [m for m, _ in steps], [memory for _, memory in steps]
         broadcast, state = server_step(spec, messages, state, **at)
-        sent += sum(map(size, messages)) + len(views) * size(broadcast)
-    keep = bound("keep", spec)
-    masks = [keep(view, broadcast, memory) for view, memory in zip(views, memories, strict=True)]
-    return masks, sent
+        sent += exchanged(messages, broadcast)
+    verdicts = [
+        decide(spec, view, broadcast, memory) for view, memory in zip(views, memories, strict=True)
+    ]
+    return Judgement(verdicts, state, sent)
+
+
+def exchanged(messages: list[Message], broadcast: Message) -> int:
+    """Bytes of an exchange: each client's message, and the broadcast to each of them."""
+    return sum(map(size, messages)) + len(messages) * size(broadcast)
 
 
 def size(message: Message) -> int:
@@ -71,8 +89,8 @@ def size(message: Message) -> int:
     return sum(array.nbytes for array in message.values())
 
 
-def bound(
-    function: str, spec: Mapping[str, Any], rng: np.random.Generator | None = None
-) -> Callable[..., Any]:
-    """A sanitizer's function with the parameters of its spec, and the stream if it takes one."""
-    return registry.bind("sanitizers", spec, function, rng=rng)
+def _bound(
+    function: str, spec: Mapping[str, Any], *, optional: bool = False, **supplied: Any
+) -> Any:
+    """A sanitizer's function with the parameters of its spec, and what else of it it takes."""
+    return registry.bind("sanitizers", spec, function, optional=optional, **supplied)

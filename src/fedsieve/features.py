@@ -22,12 +22,15 @@ def scale(images: UInt8[Tensor, "samples channels height width"]) -> Tensor:
 
 
 def layers(model: nn.Module) -> list[str]:
-    """Names that ``features:`` may have: the raw pixels and the extractor's layers."""
-    return ["raw", *(name for name, _ in model.get_submodule("extractor").named_children())]
+    """Names that ``features:`` may have: pixels, the extractor's layers, the network's output."""
+    children = model.get_submodule("extractor").named_children()
+    return ["raw", *(name for name, _ in children), "output"]
 
 
 def extract(model: nn.Module, images: Tensor, layer: str) -> Float[np.ndarray, "samples features"]:
     """Features of one layer as float32; maps are average-pooled to at most 600 values a sample.
+
+    ``output`` gives the probability of each class.
 
     Raises:
         InputError: for a layer that the model does not have.
@@ -39,6 +42,8 @@ def extract(model: nn.Module, images: Tensor, layer: str) -> Float[np.ndarray, "
         raise InputError(
             f"features: {layer!r} is no layer of this model; it has {', '.join(layers(model))}"
         )
+    if layer == "output":
+        return torch.cat([F.softmax(logits, dim=1) for logits in _forward(model, images)]).numpy()
     children = dict(model.get_submodule("extractor").named_children())
     depth = layers(model).index(layer)
     part = nn.Sequential(*list(children.values())[:depth])
@@ -54,6 +59,11 @@ def predict(
         for logits in _forward(model, images)
     ]
     return torch.cat(parts).numpy()
+
+
+def scores(model: nn.Module, images: Tensor) -> Float[np.ndarray, "samples classes"]:
+    """What the network says of each image before any threshold: its logits."""
+    return torch.cat(list(_forward(model, images))).numpy()
 
 
 def _forward(model: nn.Module, images: Tensor) -> Iterator[Tensor]:

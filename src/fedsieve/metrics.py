@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import SupportsFloat
 
 import numpy as np
-from jaxtyping import Bool, Int64
+import pandas as pd
+from jaxtyping import Bool, Float, Int64
 
 from fedsieve.poisonings import carries
 from fedsieve.records import Labels, Partition, Poisoning, Predictions
@@ -81,6 +82,43 @@ def sanitization(
         "honest_lost": _among(removed, honest),
         "vanished": _vanished(keep, poisoning, labels),
     }
+
+
+def repair(repaired: Int64[np.ndarray, " samples"], labels: Labels) -> dict[str, Rate]:
+    """Score the labels that a sanitizer gave to samples it dropped.
+
+    Args:
+        repaired: The label given to each sample of the training set, -1 where none was.
+        labels: The training set's labels before any attack.
+
+    Returns:
+        ``repaired``: share of the training set that got a label; ``repaired_right``: share of
+        these labels that are the true ones. Both None where nothing was repaired.
+    """
+    given = repaired >= 0
+    if not given.any():
+        return {"repaired": None, "repaired_right": None}
+    right = _rate((repaired[given] == labels[given]).sum(), given.sum())
+    return {"repaired": _rate(given.sum(), len(repaired)), "repaired_right": right}
+
+
+def macro_auc(scores: Float[np.ndarray, "samples classes"], labels: Labels) -> Rate:
+    """Mean area under the ROC curve over the classes that have samples with and without them.
+
+    Args:
+        scores: Any increasing function of a model's confidence in each class.
+        labels: 0 or 1 per class (multi-label).
+
+    Source: the area is the Mann-Whitney statistic of the ranks, with mean ranks for ties.
+    """
+    ranks = pd.DataFrame(scores).rank().to_numpy()
+    areas = []
+    for label in range(labels.shape[1]):
+        has = labels[:, label] == 1
+        n, m = int(has.sum()), int((~has).sum())
+        if n and m:
+            areas.append((ranks[has, label].sum() - n * (n + 1) / 2) / (n * m))
+    return float(np.mean(areas)) if areas else None
 
 
 def client_detection(

@@ -1,5 +1,6 @@
 """Frozen records that travel between functions (numpy only: light stages never import torch)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,9 +85,43 @@ Message = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class View:
-    """All that a sanitizer's client step sees: one client's own samples."""
+    """All that a sanitizer's client step sees: one client's own samples.
+
+    ``layers`` are their features in each layer that the config names; ``output`` is what the
+    network says, a probability for each class. ``judgement`` counts the sanitizer's judgements of
+    a run from 0, and ``kept`` are the samples that the one before kept (None: every sample).
+    """
 
     client: int
-    features: Float[np.ndarray, "samples features"]
+    layers: Mapping[str, Float[np.ndarray, "samples _"]]
     labels: Labels
     n_classes: int
+    judgement: int = 0
+    kept: Bool[np.ndarray, " samples"] | None = None
+
+    @property
+    def features(self) -> Float[np.ndarray, "samples features"]:
+        """Features of the only layer, for a sanitizer that looks at one."""
+        (only,) = self.layers.values()
+        return only
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of samples: kept as they are, dropped, or trained on with another label.
+
+    ``repaired`` is that label, for dropped samples alone; -1 where there is none.
+    """
+
+    keep: Bool[np.ndarray, " samples"]
+    repaired: Int64[np.ndarray, " samples"]
+
+    @property
+    def trained(self) -> Bool[np.ndarray, " samples"]:
+        """True for each sample that is trained on."""
+        return self.keep | (self.repaired >= 0)
+
+
+def keeping(keep: Bool[np.ndarray, " samples"]) -> Verdict:
+    """Verdict that repairs nothing."""
+    return Verdict(keep, np.full(len(keep), -1))

@@ -23,7 +23,7 @@ CONTRACTS = {
     "partitions": ("assign",),
     "attacks": ("poison", "probe"),
     "models": ("build",),
-    "sanitizers": ("client", "server", "keep"),
+    "sanitizers": ("client", "server", "keep", "repair"),
     "detectors": ("init", "score", "flag", "local_loss", "learn"),
     "aggregators": ("init", "aggregate"),
 }
@@ -118,7 +118,7 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
         All names, and those without a default. Arguments that the caller supplies itself
         (``rng``, ``n_clients``) are no spec parameters.
     """
-    supplied = {"rng", "n_clients", "n_classes"}
+    supplied = {"rng", "n_clients", "n_classes", "exchange"}
     taken: dict[str, bool] = {}
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef) and node.name in functions:

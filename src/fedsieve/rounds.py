@@ -1,7 +1,8 @@
 """The federated round, and the loop over rounds; knows the three contracts, no member of them."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,15 @@ from fedsieve import registry
 from fedsieve.exchanges import judge
 from fedsieve.features import extract
 from fedsieve.local import LocalLoss, Sgd, TrainingData, Workers, batches
-from fedsieve.records import View
+from fedsieve.records import Verdict, View
 from fedsieve.rng import stream
-from fedsieve.vectors import State, bind, flatten, layout
+from fedsieve.vectors import Aggregate, State, bind, flatten, layout
+
+PARTS = ("judge", "screen", "train", "aggregate")
+"""Parts of a round whose time is recorded."""
+
+ORACLE = "oracle"
+"""Value of a spec's ``n_malicious`` that stands for the true number in each cohort."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +55,14 @@ class Sampling:
 class Defense:
     """What a run puts between the clients' data and the global model, as specs with ``use:``.
 
-    ``layer`` and ``before_rounds`` say on which features, and before which rounds, the sanitizer
-    judges all clients' data again.
+    ``judgements`` are the rounds before which the sanitizer judges all clients' data anew, each
+    with the layers whose features it sees.
     """
 
     aggregate: Mapping[str, Any]
     detect: Mapping[str, Any] | None = None
     sanitize: Mapping[str, Any] | None = None
-    layer: str = "raw"
-    before_rounds: tuple[int, ...] = ()
+    judgements: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class ServerState:
 
     round: int
     values: Float[Tensor, " values"]
-    keep: Bool[np.ndarray, " samples"]
+    verdict: Verdict
     aggregator: State
     detector: State
 
@@ -97,8 +103,12 @@ class Record:
     losses: Float[np.ndarray, " cohort"]
     scores: Float[np.ndarray, " clients"] | None
     benign: Bool[np.ndarray, " clients"]
-    bytes_exchanged: int
-    """Bytes between clients and server for sanitizing in this round."""
+    in_domain: bool
+    """Whether the aggregator's conditions held."""
+    judged: dict[str, np.ndarray]
+    """A judgement before this round: ``keep``, ``repaired``, ``bytes``, what the server knew."""
+    seconds: dict[str, float]
+    """Wall time of each part: judge, screen, train, aggregate."""
 
 
 def federation(
@@ -123,14 +133,14 @@ def federation(
     )
 
 
-def start(fed: Federation, keep: Bool[np.ndarray, " samples"]) -> ServerState:
+def start(fed: Federation, verdict: Verdict) -> ServerState:
     """State before round one."""
     init = registry.bind("aggregators", fed.defense.aggregate, "init")
     detector = _detector(fed, "init", rng=stream(fed.seed, "detector"))
     return ServerState(
         round=0,
         values=flatten(fed.model),
-        keep=keep,
+        verdict=verdict,
         aggregator=init(len(fed.rows), layout(fed.model)),
         detector=detector(len(fed.rows), layout(fed.model)) if detector else {},
     )
@@ -146,55 +156,95 @@ def run(fed: Federation, state: ServerState, rounds: int) -> Iterator[tuple[Serv
 def federated_round(fed: Federation, state: ServerState) -> tuple[ServerState, Record]:
     """One round: judge samples, screen clients, draw a cohort, train, aggregate, learn."""
     number = state.round + 1
-    fed.values.copy_(state.values)
-    keep, sent = _judge(fed, state.keep, number)
+    clock = [time.monotonic()]
+    verdict, judged = judge_samples(fed, state, number)
+    clock.append(time.monotonic())
     scores, benign = _screen(fed, state, number)
+    clock.append(time.monotonic())
     drawn = fed.sampling.draw(benign, stream(fed.seed, "cohort", number))
-    kept = {int(client): fed.rows[client][keep[fed.rows[client]]] for client in drawn}
-    cohort = [client for client, rows in kept.items() if len(rows)]
+    held = {int(client): fed.rows[client][verdict.trained[fed.rows[client]]] for client in drawn}
+    cohort = [client for client, rows in held.items() if len(rows)]
     steps = [
-        batches(kept[client], fed.sgd, stream(fed.seed, "batches", number, client))
+        batches(held[client], fed.sgd, stream(fed.seed, "batches", number, client))
         for client in cohort
     ]
-    trained, losses = fed.workers.train(
-        state.values, fed.data, steps, fed.sgd, _local_loss(fed, state)
-    )
-    n_samples = torch.tensor([len(kept[client]) for client in cohort], dtype=torch.int64)
-    values, weights, aggregator = _aggregate(fed, state, trained, cohort, n_samples)
+    data = _repaired(fed.data, verdict)
+    trained, losses = fed.workers.train(state.values, data, steps, fed.sgd, _local_loss(fed, state))
+    clock.append(time.monotonic())
+    n_samples = torch.tensor([len(held[client]) for client in cohort], dtype=torch.int64)
+    values, found, aggregator = _aggregate(fed, state, trained, cohort, n_samples)
     fed.values.copy_(values)
+    clock.append(time.monotonic())
     learn = _detector(fed, "learn", rng=stream(fed.seed, "learn", number))
     place = np.searchsorted(drawn, cohort)
     record = Record(
         cohort=drawn,
         n_samples=_spread(n_samples.numpy(), place, len(drawn)),
-        weights=_spread(weights, place, len(drawn)),
+        weights=_spread(found.weights.cpu().numpy(), place, len(drawn)),
         losses=_spread(np.array(losses), place, len(drawn)),
         scores=scores,
         benign=benign,
-        bytes_exchanged=sent,
+        in_domain=found.in_domain,
+        judged=judged,
+        seconds=dict(zip(PARTS, np.diff(clock).round(4).tolist(), strict=True)),
     )
     after = ServerState(
         round=number,
         values=values,
-        keep=keep,
+        verdict=verdict,
         aggregator=aggregator,
         detector=learn(fed.model, state.detector) if learn else state.detector,
     )
     return after, record
 
 
-def _judge(fed: Federation, keep: np.ndarray, number: int) -> tuple[np.ndarray, int]:
-    """Let the sanitizer judge all samples anew if this is one of its rounds."""
-    if fed.defense.sanitize is None or number not in fed.defense.before_rounds:
-        return keep, 0
-    features = extract(fed.model, fed.data.images, fed.defense.layer)
+def judge_samples(
+    fed: Federation, state: ServerState, number: int
+) -> tuple[Verdict, dict[str, np.ndarray]]:
+    """Let the sanitizer judge all samples anew if it does so before round ``number``.
+
+    Returns:
+        The verdict from now on, and what to record of the judgement; nothing if there was none.
+    """
+    fed.values.copy_(state.values)
+    if fed.defense.sanitize is None or number not in fed.defense.judgements:
+        return state.verdict, {}
+    found = judge(
+        fed.defense.sanitize, _views(fed, state, number), seed=fed.seed, before_round=number
+    )
+    verdict = Verdict(state.verdict.keep.copy(), state.verdict.repaired.copy())
+    for own, part in zip(fed.rows, found.verdicts, strict=True):
+        verdict.keep[own], verdict.repaired[own] = part.keep, part.repaired
+    judged = {"keep": verdict.keep, "repaired": verdict.repaired, "bytes": np.array(found.sent)}
+    return verdict, judged | {f"server.{name}": array for name, array in found.state.items()}
+
+
+def _views(fed: Federation, state: ServerState, number: int) -> list[View]:
+    """What each client sees of its samples before round ``number``."""
+    before = fed.defense.judgements
+    layers = {layer: extract(fed.model, fed.data.images, layer) for layer in before[number]}
     labels = fed.data.labels.cpu().numpy()
-    views = [View(i, features[own], labels[own], fed.n_classes) for i, own in enumerate(fed.rows)]
-    masks, sent = judge(fed.defense.sanitize, views, seed=fed.seed, before_round=number)
-    keep = keep.copy()
-    for own, mask in zip(fed.rows, masks, strict=True):
-        keep[own] = mask
-    return keep, sent
+    return [
+        View(
+            client,
+            {layer: features[own] for layer, features in layers.items()},
+            labels[own],
+            fed.n_classes,
+            judgement=sorted(before).index(number),
+            kept=state.verdict.keep[own],
+        )
+        for client, own in enumerate(fed.rows)
+    ]
+
+
+def _repaired(data: TrainingData, verdict: Verdict) -> TrainingData:
+    """The training set with repaired labels in place of those that their clients hold."""
+    rows = np.flatnonzero(verdict.repaired >= 0)
+    if not len(rows):
+        return data
+    labels = data.labels.clone()
+    labels[rows] = torch.from_numpy(verdict.repaired[rows]).to(labels)
+    return replace(data, labels=labels)
 
 
 def _screen(
@@ -227,12 +277,14 @@ def _aggregate(
     trained: Float[Tensor, "clients values"],
     cohort: list[int],
     n_samples: Int64[Tensor, " clients"],
-) -> tuple[Float[Tensor, " values"], Float[np.ndarray, " clients"], State]:
+) -> tuple[Float[Tensor, " values"], Aggregate, State]:
     """Apply the aggregator to the updates; buffers are averaged by the weights that it gave."""
     if not cohort:
-        return state.values, np.zeros(0), state.aggregator
+        nothing = Aggregate(torch.zeros(0), torch.zeros(0))
+        return state.values, nothing, state.aggregator
     rng = stream(fed.seed, "aggregate", state.round + 1)
-    aggregate = registry.bind("aggregators", fed.defense.aggregate, "aggregate", rng=rng)
+    spec = _told(fed.defense.aggregate, fed.sampling.malicious, cohort)
+    aggregate = registry.bind("aggregators", spec, "aggregate", rng=rng)
     n = layout(fed.model).n_params
     device = state.values.device
     found, memory = aggregate(
@@ -245,7 +297,17 @@ def _aggregate(
     values[:n] += found.update
     if (total := found.weights.sum()) > 0:
         values[n:] = (found.weights / total) @ trained[:, n:]
-    return values, found.weights.cpu().numpy(), memory
+    return values, found, memory
+
+
+def _told(spec: Mapping[str, Any], malicious: frozenset[int], cohort: list[int]) -> dict[str, Any]:
+    """The aggregator's spec, with the true number of malicious clients where it is to be told.
+
+    No server knows that number: ``n_malicious: oracle`` gives a defense the best case, and the
+    tables say so.
+    """
+    oracle = {"n_malicious": len(malicious & set(cohort))}
+    return {**spec, **(oracle if spec.get("n_malicious") == ORACLE else {})}
 
 
 def _spread(numbers: np.ndarray, place: np.ndarray, length: int) -> np.ndarray:

@@ -43,11 +43,14 @@ def demand(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         *most, last = schema["enum"]
         return f"{', '.join(most)} or {last}"
+    if isinstance(schema["type"], list):
+        return " or ".join(demand({**schema, "type": kind}) for kind in schema["type"])
     if schema["type"] in ("integer", "number"):
         kind = "a whole number" if schema["type"] == "integer" else "a number"
         bounds = [f"{sign} {schema[name]}" for name, sign in _BOUNDS.items() if name in schema]
         return " ".join([kind, " and ".join(bounds)]).strip()
-    items = f", each entry {demand(schema['items'])}" if "items" in schema else ""
+    listed = schema["type"] == "array" and "items" in schema
+    items = f", each entry {demand(schema['items'])}" if listed else ""
     return _KINDS[schema["type"]] + items
 
 

@@ -64,13 +64,28 @@ def plugin_spec(kind: str, entry: Mapping[Any, Any]) -> dict[str, Any]:
     return {k: v for k, v in entry.items() if k not in WORKFLOW_KEYS.get(kind, ())}
 
 
+def layers(features: str) -> list[str]:
+    """Layers that a sanitizer sees at once: ``raw+conv2`` names two."""
+    return features.split("+")
+
+
+def judgements(sanitizer: Mapping[Any, Any]) -> list[tuple[int, list[str]]]:
+    """Rounds before which a sanitizer judges, each with the layers that it sees then.
+
+    ``features`` may be one entry for all judgements or a list, whose last entry goes on.
+    """
+    rounds, features = sorted(sanitizer["before_rounds"]), sanitizer["features"]
+    listed = features if isinstance(features, list) else [features]
+    return [(number, layers(listed[min(i, len(listed) - 1)])) for i, number in enumerate(rounds)]
+
+
 def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     """Raise InputError with all problems of a configuration, one a line, each naming its key."""
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
-    content = (_redefined(full), _plugins(full), _unknown_labels(full), _impossible(full, faulty))
-    found = itertools.chain(structure, *content)
+    content = (_redefined, _plugins, _idle_features, _unknown_labels)
+    found = itertools.chain(structure, *(find(full) for find in content), _impossible(full, faulty))
     lines = list(dict.fromkeys(_line(f"{shown(key)}: {message}") for key, message in found))
     if lines:
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
@@ -169,6 +184,20 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
         yield ("run", i), "grids", label
 
 
+def _idle_features(config: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield lists of features that do not match the judgements they are for."""
+    for name, sanitizer in _entries(config, "sanitizers").items():
+        features, rounds = sanitizer.get("features"), sanitizer.get("before_rounds")
+        if not isinstance(features, list):
+            continue
+        if not isinstance(rounds, list):
+            wrong = "is a list, but without before_rounds there is one judgement"
+            yield ("sanitizers", name, "features"), f"{wrong}; join layers as in raw+conv2"
+        elif len(features) > len(rounds):
+            wrong = f"has {len(features)} entries for {len(rounds)} judgements (before_rounds)"
+            yield ("sanitizers", name, "features"), f"{wrong}; drop some or add rounds"
+
+
 def _unknown_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield mentions of labels that do not exist."""
     for key, section, label in _references(config):
@@ -247,6 +276,7 @@ def _bad_ratio(
 def _too_late(
     scenario: Mapping[Any, Any], task: Mapping[Any, Any], name: str, sanitizer: Mapping[Any, Any]
 ) -> Iterator[Problem]:
-    if (last := max(sanitizer.get("before_rounds", [0]))) > task["rounds"]:
+    """Yield a judgement that never comes; one right after the last round is for the record."""
+    if (last := max(sanitizer.get("before_rounds", [0]))) > task["rounds"] + 1:
         wrong = f"round {last} never comes: tasks.{scenario['task']}.rounds is {task['rounds']}"
         yield ("sanitizers", name, "before_rounds"), f"{wrong}; lower one or raise the other"

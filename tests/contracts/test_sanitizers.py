@@ -26,7 +26,7 @@ def views():
     for client, n in enumerate((40, 25, 31)):
         labels = rng.integers(0, 3, n)
         features = (centers[labels] + rng.normal(size=(n, 8))).astype(np.float32)
-        found.append(View(client, features, labels, 3))
+        found.append(View(client, {"raw": features}, labels, 3))
     return found
 
 
@@ -83,19 +83,27 @@ def test_no_sample_leaves_its_client(name):
 
 
 def test_each_client_gets_a_mask_over_its_samples(name):
-    masks, sent = judged(name)
-    assert [mask.shape for mask in masks] == [(40,), (25,), (31,)]
-    assert all(mask.dtype == bool for mask in masks)
-    assert sent > 0
+    found = judged(name)
+    assert [verdict.keep.shape for verdict in found.verdicts] == [(40,), (25,), (31,)]
+    assert all(verdict.keep.dtype == bool for verdict in found.verdicts)
+    assert found.sent > 0
+
+
+def test_only_dropped_samples_are_repaired_and_with_a_class(name):
+    for verdict in judged(name).verdicts:
+        assert verdict.repaired.shape == verdict.keep.shape
+        assert (verdict.repaired[verdict.keep] == -1).all()
+        assert set(verdict.repaired.tolist()) <= {-1, 0, 1, 2}
 
 
 def test_the_seed_alone_decides(name):
-    for one, other in zip(judged(name)[0], judged(name)[0], strict=True):
-        np.testing.assert_array_equal(one, other)
+    for one, other in zip(judged(name).verdicts, judged(name).verdicts, strict=True):
+        np.testing.assert_array_equal(one.keep, other.keep)
+        np.testing.assert_array_equal(one.repaired, other.repaired)
 
 
 def test_a_client_without_samples_is_no_error(name):
-    nobody = View(2, np.zeros((0, 8), np.float32), np.zeros(0, np.int64), 3)
+    nobody = View(2, {"raw": np.zeros((0, 8), np.float32)}, np.zeros(0, np.int64), 3)
     own = [*views()[:2], nobody]
-    masks, _ = exchanges.judge(spec(name), own, seed=1, before_round=1)
-    assert [len(mask) for mask in masks] == [40, 25, 0]
+    found = exchanges.judge(spec(name), own, seed=1, before_round=1)
+    assert [len(verdict.keep) for verdict in found.verdicts] == [40, 25, 0]

@@ -7,7 +7,9 @@ from fedsieve.sanitizers.cluster_majority import client, keep, label_counts, maj
 
 
 def view(features, labels, number=0, n_classes=3):
-    return View(number, np.array(features, np.float32), np.array(labels, np.int64), n_classes)
+    return View(
+        number, {"raw": np.array(features, np.float32)}, np.array(labels, np.int64), n_classes
+    )
 
 
 def message(centers, counts):
@@ -100,7 +102,7 @@ def test_poison_among_honest_samples_is_dropped_and_nothing_else():
 
 
 def test_several_labels_per_sample_are_refused():
-    several = View(0, np.zeros((2, 3), np.float32), np.zeros((2, 4), np.uint8), 4)
+    several = View(0, {"raw": np.zeros((2, 3), np.float32)}, np.zeros((2, 4), np.uint8), 4)
     with pytest.raises(InputError, match="one label per sample"):
         client(several, {}, {}, rng=np.random.default_rng(0))
 

@@ -126,14 +126,13 @@ def own_archive(w):
 
 
 def client_view(w):
-    """What a sanitizer sees of a client: the features of the layer that it works on."""
-    layer = entry("sanitizers", w.sanitizer, "features")
-    return VIEW.replace("{layer}", layer)
+    """What a sanitizer sees of a client: the features of each layer that it works on."""
+    return [VIEW.replace("{layer}", layer) for layer in seen_layers(w)]
 
 
-def every_view(w):
-    """The views of all clients."""
-    return expand(client_view(w), client=range(n_clients(w)), allow_missing=True)
+def seen_layers(w):
+    """The layers that a sanitizer which works before training sees."""
+    return settings.layers(entry("sanitizers", w.sanitizer, "features"))
 
 
 def before(pattern):
@@ -170,8 +169,7 @@ def in_training_spec(w):
         return "{}"
     content = {
         "method": settings.plugin_spec("sanitizers", found),
-        "features": found["features"],
-        "before_rounds": found["before_rounds"],
+        "judgements": settings.judgements(found),
     }
     return json.dumps(content, sort_keys=True)
 
@@ -235,9 +233,13 @@ def sanitized(grid):
 
 
 def clustering_sanitizers(grid):
-    """Sanitizers of a grid whose features can be drawn: those that work before training."""
-    found = sanitized(grid)
-    return [k for k, v in found.items() if "use" in v and "before_rounds" not in v]
+    """Sanitizers of a grid whose features can be drawn: of one layer, before training."""
+    found = {k: v for k, v in sanitized(grid).items() if "use" in v}
+    return [
+        k
+        for k, v in found.items()
+        if "before_rounds" not in v and "+" not in v["features"]
+    ]
 
 
 def figures():

@@ -16,10 +16,11 @@ rule sanitize_client:
         ENVIRONMENT
     params:
         sanitizer=method("sanitizers", "sanitizer"),
+        layers=seen_layers,
         code=code("sanitize_client", used("sanitizers", "sanitizers", "sanitizer")),
     shell:
-        "python -m fedsieve sanitize_client --view {input.view} --sanitizer {params.sanitizer:q}"
-        " --client {wildcards.client} --exchange {wildcards.exchange} --seed {wildcards.seed}"
+        "python -m fedsieve sanitize_client --view {input.view} --layers {params.layers}"
+        " --sanitizer {params.sanitizer:q} --client {wildcards.client} --exchange {wildcards.exchange} --seed {wildcards.seed}"
         " --message {output.message} --memory {output.memory} --broadcast {input.broadcast}"
         " --remembered {input.remembered} > {log} 2>&1"
 
@@ -58,10 +59,11 @@ rule keep_client:
         ENVIRONMENT
     params:
         sanitizer=method("sanitizers", "sanitizer"),
+        layers=seen_layers,
         code=code("keep_client", used("sanitizers", "sanitizers", "sanitizer")),
     shell:
-        "python -m fedsieve keep_client --view {input.view} --broadcast {input.broadcast}"
-        " --memory {input.memory} --sanitizer {params.sanitizer:q} --client {wildcards.client}"
+        "python -m fedsieve keep_client --view {input.view} --layers {params.layers}"
+        " --broadcast {input.broadcast} --memory {input.memory} --sanitizer {params.sanitizer:q} --client {wildcards.client}"
         " --keep {output} > {log} 2>&1"
 
 
@@ -69,6 +71,7 @@ rule keep:
     input:
         clients=f"{PARTITIONED}/clients.npz",
         masks=every_client(f"{SANITIZED}/keep/client{{client}}.npz"),
+        server=last(f"{EXCHANGE}/server.npz"),
     output:
         f"{SANITIZED}/keep.npz",
     log:
@@ -79,7 +82,7 @@ rule keep:
         code=code("keep"),
     shell:
         "python -m fedsieve keep --clients {input.clients} --masks {input.masks}"
-        " --keep {output} > {log} 2>&1"
+        " --server {input.server} --keep {output} > {log} 2>&1"
 
 
 rule oracle:

@@ -80,10 +80,12 @@ rule evaluate:
         ENVIRONMENT
     params:
         attack=spec("attacks", "attack"),
+        last_rounds=lambda w: entry("tasks", w.task).get("last_rounds", 1),
         code=code("evaluate", used("attacks", "attacks", "attack")),
     shell:
         "python -m fedsieve evaluate --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --predictions {input.predictions}"
         " --clients-log {input.clients_log} --kept {input.kept} --floor {input.floor}"
-        " --attack {params.attack:q} --rounds {output.rounds} --metrics-file {output.metrics}"
+        " --attack {params.attack:q} --last-rounds {params.last_rounds}"
+        " --rounds {output.rounds} --metrics-file {output.metrics}"
         " > {log} 2>&1"

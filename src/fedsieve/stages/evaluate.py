@@ -13,6 +13,7 @@ from fedsieve.artifacts import (
     read_json,
     read_partition,
     read_poisoning,
+    read_verdict,
     write_json,
     write_text,
 )
@@ -29,25 +30,31 @@ def evaluate(
     kept: Path,
     floor: Path,
     attack: dict[str, Any],
+    last_rounds: int,
     rounds: Path,
     metrics_file: Path,
 ) -> None:
     """Write the scenario's numbers; all rates are fractions, null where one is undefined.
 
+    ``accuracy_lost`` and ``asr_excess`` are differences to the run without attack and defense of
+    the same seed, so that their interval over seeds is a paired one.
+
     Args:
         data, clients, poisoning: The data set, who holds it, and the ground truth.
         predictions: What the global model predicted after every round.
         clients_log: What the defense did with each client in every round.
-        kept: The samples trained on in the last round.
+        kept: The sanitizer's last verdict on the samples, if there is a sanitizer.
         floor: The same attack's success rate on the unattacked model.
         attack: Plug-in and parameters (config ``attacks``).
+        last_rounds: Number of rounds at the end whose mean is reported (config ``tasks``).
         rounds: Written: a row per round.
-        metrics_file: Written: the numbers after the last round.
+        metrics_file: Written: the numbers at the end.
     """
     train, test = read_data(data)
     truth, held = read_poisoning(poisoning), read_partition(clients)
     probes = registry.bind("attacks", attack, "probe")(test)
     predicted = read_arrays(predictions, None)
+    said = predicted.pop("scores", None)
     curve = pd.DataFrame(
         [
             _round({name: rows[number] for name, rows in predicted.items()}, test, probes, attack)
@@ -56,16 +63,19 @@ def evaluate(
     )
     curve.insert(0, "round", range(1, len(curve) + 1))
     write_text(rounds, curve.to_csv(index=False))
-    last = curve.iloc[-1].drop("round").astype(object)
+    last = curve.tail(last_rounds).mean().drop("round").astype(object)
     final = {str(name): rate for name, rate in last.where(last.notna(), None).items()}
-    done = read_arrays(kept, {"keep": ("b", 1), "sanitized": ("b", 0), "bytes": ("i", 1)})
-    found: dict[str, Any] = {
-        **final,
-        **read_json(floor),
-        **_detection(pd.read_csv(clients_log), truth.malicious),
-    }
+    clean = read_json(floor)
+    found = {**final, **clean, **_differences(final, clean)}
+    if said is not None:
+        found["auc"] = metrics.macro_auc(said, test.labels)
+    found |= _detection(pd.read_csv(clients_log), truth.malicious)
+    done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if done["sanitized"]:
-        found |= _sanitization(metrics.sanitization(done["keep"], truth, train.labels, held))
+        verdict = read_verdict(kept, len(train.labels))
+        scores = metrics.sanitization(verdict.keep, truth, train.labels, held)
+        scores |= metrics.repair(verdict.repaired, train.labels)
+        found |= _sanitization(scores, int(done["bytes"]))
     write_json(metrics_file, found)
 
 
@@ -90,21 +100,41 @@ def _round(
     return row
 
 
-def _sanitization(scores: dict[str, Any]) -> dict[str, Any]:
-    """Sanitization scores under the names of the tables."""
+def _differences(final: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
+    """What an attack achieves under this defense: accuracy lost, success above its floor."""
+    found = {"accuracy_lost": clean["accuracy_unattacked"] - final["accuracy"]}
+    for name, low in clean.items():
+        if name.startswith("asr_floor") and low is not None:
+            kind = name.removeprefix("asr_floor")
+            found[f"asr_excess{kind}"] = final[f"asr{kind}"] - low
+    return found
+
+
+def _sanitization(scores: dict[str, Any], sent: int) -> dict[str, Any]:
+    """Scores of a sanitizer, and the megabytes that it sent, under the names of the tables."""
     renamed = {name.replace("recall_", "recall."): score for name, score in scores.items()}
     renamed["vanished"] = len(renamed["vanished"])
+    renamed["megabytes"] = sent / 1e6
     return {f"sanitization.{name}": score for name, score in renamed.items()}
 
 
 def _detection(log: pd.DataFrame, malicious: np.ndarray) -> dict[str, Any]:
     """Score a defense as a detector, over all its decisions about a client in a round.
 
-    A client counts as flagged where the detector bans it or the aggregator gives its update no
-    weight; one that a sanitizer left without samples does not.
+    A client counts as flagged where the detector bans it or the aggregator gives its update less
+    than half of the mean weight in its round; one that a sanitizer left without samples does not.
+    ``outside_domain`` is the share of rounds in which the aggregator's conditions did not hold.
+
+    ASSUME: the papers score no aggregator as a detector. Half of an even share tells those that a
+    method turns down, but leaves out (Krum) or reduces (FoolsGold) by the same rule.
     """
-    ignored = (log["n_samples"] > 0) & (log["weight"] == 0)
+    trained = log[log["n_samples"] > 0]
+    even = trained.groupby("round")["weight"].mean().reindex(log["round"]).to_numpy()
+    ignored = (log["n_samples"] > 0) & (log["weight"] < even / 2)
     flagged = (log["benign"] == 0) | ignored
     bad = log["client"].isin(malicious)
     scores = metrics.client_detection(np.flatnonzero(flagged), np.flatnonzero(bad), len(log))
-    return {f"detection.{name}": score for name, score in scores.items()}
+    outside = 1 - log.groupby("round")["in_domain"].first().mean()
+    return {f"detection.{name}": score for name, score in scores.items()} | {
+        "outside_domain": float(outside)
+    }

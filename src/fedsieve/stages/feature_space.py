@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from fedsieve import figures as draw
-from fedsieve.artifacts import read_keep, read_partition, read_poisoning, read_view
+from fedsieve.artifacts import read_partition, read_poisoning, read_verdict, read_view
 
 
 def feature_space(
@@ -32,12 +32,10 @@ def feature_space(
         truth, held = read_poisoning(poisonings[i]), read_partition(clients[i])
         shown = int(truth.malicious[0])
         rows = held.rows(shown)
-        points = PCA(2, svd_solver="full").fit_transform(
-            read_view(views[i * per_attack + shown], shown).features
-        )
-        groups = _groups(
-            truth.mask(len(held.client))[rows], read_keep(keeps[i], len(held.client))[rows]
-        )
+        view = read_view({"": views[i * per_attack + shown]}, shown)
+        points = PCA(2, svd_solver="full").fit_transform(view.features)
+        kept = read_verdict(keeps[i], len(held.client)).keep
+        groups = _groups(truth.mask(len(held.client))[rows], kept[rows])
         panels.append((f"{attack}, client {shown}", points, groups))
     drawn = draw.features(panels)
     for path in figures:

@@ -1,26 +1,30 @@
-"""Join the clients' keep masks into one over the training set."""
+"""Join the clients' verdicts on their samples into one over the training set."""
 
 from pathlib import Path
 
 import numpy as np
 
-from fedsieve.artifacts import read_keep, read_partition, write_arrays
+from fedsieve.artifacts import read_arrays, read_partition, read_verdict, write_verdict
 from fedsieve.errors import InputError
+from fedsieve.records import keeping
 
 
-def keep(*, clients: Path, masks: list[Path], keep: Path) -> None:
-    """Write the keep mask of the whole training set.
+def keep(*, clients: Path, masks: list[Path], server: Path, keep: Path) -> None:
+    """Write the verdict on the whole training set.
 
     Args:
         clients: Who holds which sample.
-        masks: Each client's mask over its own samples, in order of client id.
-        keep: Written: True for each sample to train on.
+        masks: Each client's verdict on its own samples, in order of client id.
+        server: What the server knew at the end.
+        keep: Written: which samples to keep, the labels repaired, and the bytes exchanged.
     """
     held = read_partition(clients)
     if len(masks) != held.n_clients:
         raise InputError(f"{len(masks)} keep masks for the {held.n_clients} clients of {clients}")
-    joined = np.zeros(len(held.client), bool)
+    joined = keeping(np.zeros(len(held.client), bool))
     for client, path in enumerate(masks):
         rows = held.rows(client)
-        joined[rows] = read_keep(path, len(rows))
-    write_arrays(keep, {"keep": joined})
+        own = read_verdict(path, len(rows))
+        joined.keep[rows], joined.repaired[rows] = own.keep, own.repaired
+    sent = read_arrays(server, {"bytes": ("i", 0)})["bytes"]
+    write_verdict(keep, joined, bytes=sent)

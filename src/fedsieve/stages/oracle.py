@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from fedsieve import oracles
-from fedsieve.artifacts import read_partition, read_poisoning, write_arrays
+from fedsieve.artifacts import read_partition, read_poisoning, write_verdict
+from fedsieve.records import keeping
 from fedsieve.rng import stream
 
 
@@ -20,4 +23,4 @@ def oracle(*, clients: Path, poisoning: Path, oracle: str, seed: int, keep: Path
     choose = {"perfect": oracles.perfect, "random": oracles.random}[oracle]
     n_samples = len(read_partition(clients).client)
     mask = choose(read_poisoning(poisoning), n_samples, stream(seed, "oracle"))
-    write_arrays(keep, {"keep": mask})
+    write_verdict(keep, keeping(mask), bytes=np.array(0))

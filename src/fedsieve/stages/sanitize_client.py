@@ -9,7 +9,8 @@ from fedsieve.exchanges import client_step, size
 
 def sanitize_client(
     *,
-    view: Path,
+    view: list[Path],
+    layers: list[str],
     sanitizer: dict[str, Any],
     client: int,
     exchange: int,
@@ -22,7 +23,8 @@ def sanitize_client(
     """Write the client's message to the server, and what it keeps to itself.
 
     Args:
-        view: The client's features and labels.
+        view: The client's features and labels, a file per layer.
+        layers: Names of these layers.
         sanitizer: Plug-in and parameters (config ``sanitizers``).
         client: Client id.
         exchange: Number of the exchange, from 0.
@@ -34,7 +36,7 @@ def sanitize_client(
     """
     sent, kept = client_step(
         sanitizer,
-        read_view(view, client),
+        read_view(dict(zip(layers, view, strict=True)), client),
         read_message(*broadcast),
         read_message(*remembered),
         seed=seed,

@@ -1,6 +1,7 @@
 """Train the global model of one scenario: federated rounds on poisoned data under a defense."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,30 @@ from torch import Tensor
 
 from fedsieve import checkpoints, provenance, registry, setup
 from fedsieve import device as devices
-from fedsieve.artifacts import locked, read_keep, replacing, write_arrays, write_json, write_text
+from fedsieve.artifacts import (
+    locked,
+    read_arrays,
+    read_verdict,
+    replacing,
+    write_arrays,
+    write_json,
+    write_text,
+    write_verdict,
+)
 from fedsieve.checkpoints import Progress
-from fedsieve.features import predict
+from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
-from fedsieve.rounds import Defense, Federation, Record, Sampling, ServerState, run, start
+from fedsieve.records import keeping
+from fedsieve.rounds import (
+    Defense,
+    Federation,
+    Record,
+    Sampling,
+    ServerState,
+    judge_samples,
+    run,
+    start,
+)
 
 
 def train(
@@ -53,16 +73,18 @@ def train(
         task: ``model``, ``rounds``, ``cohort``, ``sampling`` and ``local`` SGD (config ``tasks``).
         attack: Whose success to probe (config ``attacks``).
         defense: ``aggregate`` and optionally ``detect`` (config ``defenses``).
-        sanitizer: One that works between rounds: ``method`` (plug-in and parameters),
-            ``features`` (layer) and ``before_rounds``; {} for one that worked before training.
+        sanitizer: One that works between rounds: ``method`` (plug-in and parameters) and
+            ``judgements``, a list of round and layers; {} for one that worked before training.
+            A judgement before the round after the last one is for the record alone.
         ratio: Malicious clients / clients.
         seed: Seed of the run.
         code: Digest of the code; a checkpoint of other code is not resumed.
         model: Written: weights after the last round.
-        predictions: Written: ``test`` and ``probe.*`` [rounds, samples] after each round.
+        predictions: Written: ``test`` and ``probe.*`` [rounds, samples] after each round; for
+            multi-label data also ``scores`` [samples, classes] of the last model on the test set.
         clients_log: Written: a row per round and client.
-        kept: Written: ``keep``, the samples trained on in the last round; ``sanitized``, whether
-            a sanitizer chose them; ``bytes`` exchanged for it in each round.
+        kept: Written: the last verdict, ``keep`` and ``repaired``; ``sanitized``, whether a
+            sanitizer gave it; ``bytes`` exchanged for it; and every judgement between rounds.
         record: Written: run.json, with versions, seconds and memory; no other job reads it.
         device: auto, cpu or cuda.
         workers: Threads that train clients side by side.
@@ -94,8 +116,9 @@ def train(
             if time.monotonic() - saved > checkpoint_seconds:
                 checkpoints.save(checkpoint, key, progress)
                 saved = time.monotonic()
-        sanitized = np.array(bool(keep or sanitizer))
-        _write(fed, progress, model, predictions, clients_log, kept, sanitized)
+        progress = _judged_at_last(fed, progress)
+        _write(fed, progress, watch["test"], model, predictions, clients_log)
+        _write_verdict(kept, progress, keep, sanitizer)
         _write_record(record, progress, settings, where)
         checkpoint.unlink(missing_ok=True)
 
@@ -106,8 +129,7 @@ def _defense(defense: dict[str, Any], sanitizer: dict[str, Any]) -> Defense:
         aggregate=defense["aggregate"],
         detect=defense.get("detect"),
         sanitize=sanitizer.get("method"),
-        layer=sanitizer.get("features", "raw"),
-        before_rounds=tuple(sanitizer.get("before_rounds", ())),
+        judgements={number: tuple(layers) for number, layers in sanitizer.get("judgements", [])},
     )
 
 
@@ -122,8 +144,8 @@ def _sampling(task: dict[str, Any], ratio: float, malicious: frozenset[int]) -> 
 
 def _beginning(fed: Federation, keep: list[Path]) -> Progress:
     n_samples = len(fed.data.labels)
-    mask = read_keep(keep[0], n_samples) if keep else np.ones(n_samples, bool)
-    return Progress(start(fed, mask), {}, [])
+    verdict = read_verdict(keep[0], n_samples) if keep else keeping(np.ones(n_samples, bool))
+    return Progress(start(fed, verdict), {}, [])
 
 
 def _watch(held: setup.Held, attack: dict[str, Any], where: torch.device) -> dict[str, Tensor]:
@@ -154,10 +176,24 @@ def _extended(
     predictions = {k: torch.cat([known[k], p]) if k in known else p for k, p in predicted.items()}
     note = {
         "seconds": round(seconds, 3),
-        "bytes": happened.bytes_exchanged,
+        "parts": happened.seconds,
         "clients": _client_rows(state.round, happened),
     }
-    return Progress(state, predictions, [*progress.notes, note])
+    judged = progress.judged | _recorded(state.round, happened.judged)
+    return Progress(state, predictions, [*progress.notes, note], judged)
+
+
+def _recorded(number: int, judged: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """Name a judgement's arrays by the round that it came before."""
+    return {f"round{number}.{name}": torch.from_numpy(array) for name, array in judged.items()}
+
+
+def _judged_at_last(fed: Federation, progress: Progress) -> Progress:
+    """Let the sanitizer judge by the final model, if it is to do so after the last round."""
+    number = progress.state.round + 1
+    verdict, judged = judge_samples(fed, progress.state, number)
+    state = replace(progress.state, verdict=verdict)
+    return replace(progress, state=state, judged=progress.judged | _recorded(number, judged))
 
 
 def _client_rows(number: int, happened: Record) -> list[dict[str, Any]]:
@@ -178,6 +214,7 @@ def _client_rows(number: int, happened: Record) -> list[dict[str, Any]]:
                 "loss": None if i is None else float(happened.losses[i]),
                 "score": None if scores is None else float(scores[client]),
                 "benign": bool(happened.benign[client]),
+                "in_domain": happened.in_domain,
             }
         )
     return rows
@@ -195,23 +232,33 @@ def _report(progress: Progress, rounds: int, labels: np.ndarray) -> None:
 def _write(
     fed: Federation,
     progress: Progress,
+    test: Tensor,
     model: Path,
     predictions: Path,
     clients_log: Path,
-    kept: Path,
-    sanitized: np.ndarray,
 ) -> None:
     """Write everything that depends on the settings alone: the same seed, the same bytes."""
     fed.values.copy_(progress.state.values)
     with replacing(model) as partial:
         save_file(setup.weights(fed.model), partial)
     arrays = {name: tensor.numpy() for name, tensor in progress.predictions.items()}
+    if fed.data.labels.ndim == 2:
+        arrays["scores"] = scores(fed.model, test)
     write_arrays(predictions, arrays, compress=True)
     rows = [row for note in progress.notes for row in note["clients"]]
     write_text(clients_log, pd.DataFrame(rows).to_csv(index=False))
-    sent = np.array([note["bytes"] for note in progress.notes])
-    done = {"keep": progress.state.keep, "sanitized": sanitized, "bytes": sent}
-    write_arrays(kept, done, compress=True)
+
+
+def _write_verdict(
+    kept: Path, progress: Progress, keep: list[Path], sanitizer: dict[str, Any]
+) -> None:
+    """Write what the sanitizer decided, and every judgement on the way."""
+    judged = {name: tensor.numpy() for name, tensor in progress.judged.items()}
+    sent = sum(int(array) for name, array in judged.items() if name.endswith(".bytes"))
+    if keep:
+        sent = int(read_arrays(keep[0], {"bytes": ("i", 0)})["bytes"])
+    done = {"sanitized": np.array(bool(keep or sanitizer)), "bytes": np.array(sent)}
+    write_verdict(kept, progress.state.verdict, **done, **judged)
 
 
 def _write_record(
@@ -224,6 +271,7 @@ def _write_record(
         "environment": provenance.environment(),
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "seconds_per_round": [note["seconds"] for note in progress.notes],
+        "seconds_of_parts": [note["parts"] for note in progress.notes],
         "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
     }
     write_json(record, content)

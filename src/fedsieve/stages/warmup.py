@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from fedsieve import device as devices
 from fedsieve import setup
 from fedsieve.artifacts import replacing
+from fedsieve.records import keeping
 from fedsieve.rng import stream
 from fedsieve.rounds import Defense, Sampling, run, start
 
@@ -50,7 +51,7 @@ def warmup(
         device=devices.choose(device),
         workers=workers,
     )
-    everything = np.ones(len(held.train.labels), bool)
+    everything = keeping(np.ones(len(held.train.labels), bool))
     for state, record in run(fed, start(fed, everything), task["warmup"]["rounds"]):
         print(f"warm-up round {state.round}: mean loss {record.losses.mean():.3f}", flush=True)
     with replacing(encoder) as partial:

@@ -261,9 +261,9 @@ import numpy as np
 
 EXCHANGES = 1
 
-def client(view, broadcast, memory, *, exchange):
+def client(view, broadcast, memory, *, exchange, judgement):
     kept = np.ones(len(view.labels), bool) if view.kept is None else view.kept
-    seen = [len(view.layers), view.judgement, kept.sum(), exchange]
+    seen = [len(view.layers), judgement, kept.sum(), exchange]
     return {"seen": np.array(seen)}, {}
 
 def server(messages, state):

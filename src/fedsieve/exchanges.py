@@ -27,10 +27,12 @@ def client_step(
     seed: int,
     before_round: int,
     exchange: int,
+    judgement: int = 0,
 ) -> tuple[Message, Message]:
     """One client's part of an exchange: its message to the server, and what it remembers."""
     rng = stream(seed, "sanitize", before_round, exchange, view.client)
-    return _bound("client", spec, rng=rng, exchange=exchange)(view, broadcast, memory)
+    step = _bound("client", spec, rng=rng, exchange=exchange, judgement=judgement)
+    return step(view, broadcast, memory)
 
 
 def server_step(
@@ -41,40 +43,57 @@ def server_step(
     seed: int,
     before_round: int,
     exchange: int,
+    judgement: int = 0,
 ) -> tuple[Message, Message]:
     """The server's part of an exchange: its broadcast, and what it remembers."""
     rng = stream(seed, "sanitize", before_round, exchange, "server")
-    return _bound("server", spec, rng=rng, exchange=exchange)(messages, state)
+    step = _bound("server", spec, rng=rng, exchange=exchange, judgement=judgement)
+    return step(messages, state)
 
 
-def decide(spec: Mapping[str, Any], view: View, broadcast: Message, memory: Message) -> Verdict:
+def decide(
+    spec: Mapping[str, Any],
+    view: View,
+    broadcast: Message,
+    memory: Message,
+    *,
+    judgement: int = 0,
+) -> Verdict:
     """One client's verdict on its samples after the last exchange."""
-    keep = _bound("keep", spec)(view, broadcast, memory)
-    repair = _bound("repair", spec, optional=True)
+    keep = _bound("keep", spec, judgement=judgement)(view, broadcast, memory)
+    repair = _bound("repair", spec, optional=True, judgement=judgement)
     return Verdict(keep, repair(view, broadcast, memory)) if repair else keeping(keep)
 
 
-def judge(spec: Mapping[str, Any], views: list[View], *, seed: int, before_round: int) -> Judgement:
+def judge(
+    spec: Mapping[str, Any],
+    views: list[View],
+    *,
+    seed: int,
+    before_round: int,
+    judgement: int = 0,
+) -> Judgement:
     """Run all exchanges and let every client decide.
 
     The same steps run as one job per client and exchange when a sanitizer works before round
-    one; here they run between rounds.
+    one; here they run between rounds. ``judgement`` counts the judgements of a run from 0.
     """
     broadcast: Message = {}
     state: Message = {}
     memories: list[Message] = [{} for _ in views]
     sent = 0
     for exchange in range(registry.constant("sanitizers", spec["use"], "EXCHANGES")):
-        at = {"seed": seed, "before_round": before_round, "exchange": exchange}
+        at = {"before_round": before_round, "exchange": exchange, "judgement": judgement}
         steps = [
-            client_step(spec, view, broadcast, memory, **at)
+            client_step(spec, view, broadcast, memory, seed=seed, **at)
             for view, memory in zip(views, memories, strict=True)
         ]
         messages, memories = [m for m, _ in steps], [memory for _, memory in steps]
-        broadcast, state = server_step(spec, messages, state, **at)
+        broadcast, state = server_step(spec, messages, state, seed=seed, **at)
         sent += exchanged(messages, broadcast)
     verdicts = [
-        decide(spec, view, broadcast, memory) for view, memory in zip(views, memories, strict=True)
+        decide(spec, view, broadcast, memory, judgement=judgement)
+        for view, memory in zip(views, memories, strict=True)
     ]
     return Judgement(verdicts, state, sent)
 

@@ -88,15 +88,14 @@ class View:
     """All that a sanitizer's client step sees: one client's own samples.
 
     ``layers`` are their features in each layer that the config names; ``output`` is what the
-    network says, a probability for each class. ``judgement`` counts the sanitizer's judgements of
-    a run from 0, and ``kept`` are the samples that the one before kept (None: every sample).
+    network says, a probability for each class. ``kept`` are the samples that the sanitizer's
+    judgement before this one kept (None: every sample).
     """
 
     client: int
     layers: Mapping[str, Float[np.ndarray, "samples _"]]
     labels: Labels
     n_classes: int
-    judgement: int = 0
     kept: Bool[np.ndarray, " samples"] | None = None
 
     @property

@@ -116,9 +116,9 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
 
     Returns:
         All names, and those without a default. Arguments that the caller supplies itself
-        (``rng``, ``n_clients``) are no spec parameters.
+        (``rng``, ``n_clients``, ...) are no spec parameters.
     """
-    supplied = {"rng", "n_clients", "n_classes", "exchange"}
+    supplied = {"rng", "n_clients", "n_classes", "exchange", "judgement"}
     taken: dict[str, bool] = {}
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef) and node.name in functions:

@@ -210,7 +210,11 @@ def judge_samples(
     if fed.defense.sanitize is None or number not in fed.defense.judgements:
         return state.verdict, {}
     found = judge(
-        fed.defense.sanitize, _views(fed, state, number), seed=fed.seed, before_round=number
+        fed.defense.sanitize,
+        _views(fed, state, number),
+        seed=fed.seed,
+        before_round=number,
+        judgement=sorted(fed.defense.judgements).index(number),
     )
     verdict = Verdict(state.verdict.keep.copy(), state.verdict.repaired.copy())
     for own, part in zip(fed.rows, found.verdicts, strict=True):
@@ -221,8 +225,8 @@ def judge_samples(
 
 def _views(fed: Federation, state: ServerState, number: int) -> list[View]:
     """What each client sees of its samples before round ``number``."""
-    before = fed.defense.judgements
-    layers = {layer: extract(fed.model, fed.data.images, layer) for layer in before[number]}
+    seen = fed.defense.judgements[number]
+    layers = {layer: extract(fed.model, fed.data.images, layer) for layer in seen}
     labels = fed.data.labels.cpu().numpy()
     return [
         View(
@@ -230,7 +234,6 @@ def _views(fed: Federation, state: ServerState, number: int) -> list[View]:
             {layer: features[own] for layer, features in layers.items()},
             labels[own],
             fed.n_classes,
-            judgement=sorted(before).index(number),
             kept=state.verdict.keep[own],
         )
         for client, own in enumerate(fed.rows)

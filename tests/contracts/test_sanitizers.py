@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ STEPS = {
     "keep": ["view", "broadcast", "memory"],
 }
 SETTINGS = (int, float, str, bool, np.random.Generator)
+LISTS = tuple(Sequence[kind] for kind in (int, float, str))  # a value for each judgement
 
 
 def views():
@@ -58,7 +60,7 @@ def test_no_step_can_receive_the_ground_truth(name, function):
         assert parameter.kind is not parameter.VAR_KEYWORD
         assert not {"poison", "malicious", "truth", "attack"} & set(parameter.name.split("_"))
         if parameter.kind is parameter.KEYWORD_ONLY:
-            assert parameter.annotation in SETTINGS
+            assert parameter.annotation in SETTINGS + LISTS
 
 
 def test_messages_and_memory_are_named_arrays_of_plain_numbers(name):

@@ -1,0 +1,154 @@
+"""Find clients that carry a label excessively often, from counts alone.
+
+Rates differ by chance and by how labels are spread over clients; an attacker adds mass to one cell
+of its own table of labels. A split of the clients into a low and a high group counts only if it
+explains the counts far better than one rate for all. Nothing here needs an honest majority: the
+low group is whoever carries less.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from scipy.special import xlogy
+
+Counts = Int64[np.ndarray, "clients ..."]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Two groups of clients, for each cell.
+
+    ``gain`` is by how much two rates explain the counts better than one: twice the log-likelihood
+    ratio less 2 ln(clients), the price of a cut that was searched for and of its second rate.
+    """
+
+    gain: Float[np.ndarray, "..."]
+    high: Bool[np.ndarray, "clients ..."]
+    low_rate: Float[np.ndarray, "..."]
+    high_rate: Float[np.ndarray, "..."]
+
+    def stands_out(self, gate: float, ratio: float) -> Bool[np.ndarray, "..."]:
+        """Whether the gain passes the gate and the high rate is so many times the low one."""
+        return (self.gain > gate) & (self.high_rate > ratio * self.low_rate)
+
+
+def split(k: Counts, n: Counts) -> Split:
+    """Cut the clients, sorted by rate, where two binomial rates are likeliest; exact.
+
+    Args:
+        k, n: Occurrences, and the trials that they are among, of each client in each cell.
+    """
+    order = np.argsort((k + 0.5) / (n + 1), axis=0, kind="stable")
+    ks, ns = (np.take_along_axis(counts, order, axis=0).cumsum(axis=0) for counts in (k, n))
+    below = _likelihood(ks[:-1], ns[:-1])
+    above = _likelihood(ks[-1] - ks[:-1], ns[-1] - ns[:-1])
+    cut = (below + above).argmax(axis=0)
+    rank = np.argsort(order, axis=0, kind="stable")
+    return fixed(k, n, rank > cut)
+
+
+def fixed(k: Counts, n: Counts, high: Bool[np.ndarray, "clients ..."]) -> Split:
+    """Gain and rates of two groups that are given."""
+    k_high, n_high = (np.where(high, counts, 0).sum(axis=0) for counts in (k, n))
+    k_all, n_all = k.sum(axis=0), n.sum(axis=0)
+    k_low, n_low = k_all - k_high, n_all - n_high
+    two = _likelihood(k_low, n_low) + _likelihood(k_high, n_high)
+    gain = 2 * (two - _likelihood(k_all, n_all)) - 2 * np.log(len(k))
+    return Split(gain, high, (k_low + 0.5) / (n_low + 1), (k_high + 0.5) / (n_high + 1))
+
+
+def gate(n_classes: int) -> float:
+    """Gain that a cell must exceed: 10 and the price of having looked at all cells."""
+    return 10 + 2 * np.log(n_classes * (n_classes - 1))
+
+
+def off_label(
+    counts: Int64[np.ndarray, "clients classes classes"], *, ratio: float = 2.0, tests: int = 2
+) -> Float[np.ndarray, "clients classes classes"]:
+    """Estimate how much of what looks like class a carries label y, beyond what others show.
+
+    Two tests find a flagged cell (a, y), a != y, and its clients: the share of y among all that
+    looks like a (which alone would accuse honest clients where others have lost class a's true
+    label), and, for the same clients, the share of a among all that is labeled y (which alone
+    would accuse them where others have more of label y). Spreading labels unevenly over clients
+    moves one of the two. Then the cells of a target y are pooled, which finds an attack that takes
+    a little from every class; its cells need no gate of their own.
+
+    Args:
+        counts: Samples of each client that look like class a (axis 1) and carry label y (axis 2).
+        ratio: How many times the low rate the high one must be.
+        tests: 1 drops the second test, for comparison.
+
+    Returns:
+        Excess rate of each client and cell, 0 where it is not flagged.
+    """
+    n_classes = counts.shape[1]
+    alike = np.broadcast_to(counts.sum(axis=2, keepdims=True), counts.shape)
+    labeled = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
+    off = ~np.eye(n_classes, dtype=bool)
+    price = gate(n_classes)
+    first = split(counts, alike)
+    flagged = first.high & _both(first, counts, labeled, price, ratio, tests) & off
+    low = np.where(flagged.any(axis=0), first.low_rate, np.nan)
+    strays = (counts * off).sum(axis=1)
+    whole = split(strays, counts.sum(axis=(1, 2))[:, None] - alike.diagonal(axis1=1, axis2=2))
+    found = _both(whole, strays, counts.sum(axis=1), price, ratio, tests)
+    group = np.broadcast_to(whole.high[:, None, :], counts.shape)
+    weak = fixed(counts, alike, group)
+    more = group & (weak.stands_out(0, ratio) & found[None, :]) & off & np.isnan(low)
+    low = np.where(np.isnan(low), weak.low_rate, low)
+    excess = np.maximum(counts - low * alike, 0) / np.maximum(alike, 1)
+    return np.where(flagged | more, excess, 0.0)
+
+
+def own_clusters(
+    counts: Int64[np.ndarray, "clients clusters classes"], *, ratio: float = 4.0, least: int = 20
+) -> Bool[np.ndarray, "clients clusters classes"]:
+    """Find clusters that some clients fill with one label and others hardly have.
+
+    A trigger that the features can see forms clusters of its own, whose usual label is the
+    attacker's target, so that nothing there is off label. Such a cell stands out among all of a
+    client's samples and among those of the label; a thinned normal cluster moves only one of them.
+
+    Args:
+        counts: Samples of each client in each cluster with each label.
+        least: Samples that a cell must have in all.
+    """
+    n = np.broadcast_to(counts.sum(axis=(1, 2), keepdims=True), counts.shape)
+    labeled = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
+    first = split(counts, n)
+    found = _both(first, counts, labeled, gate(counts.shape[2]), ratio, 2)
+    return first.high & found & (counts.sum(axis=0) >= least)
+
+
+def posterior(
+    likeness: Float[np.ndarray, "samples classes"],
+    labels: Int64[np.ndarray, " samples"],
+    excess: Float[np.ndarray, "classes classes"],
+) -> Float[np.ndarray, " samples"]:
+    """Probability that a sample of one client is mislabeled, given its client's excess rates.
+
+    Args:
+        likeness: How much each sample looks like each class, a distribution.
+        excess: The client's row of ``off_label``.
+    """
+    rows = np.arange(len(labels))
+    poison = (likeness * excess[:, labels].T).sum(axis=1)
+    honest = likeness[rows, labels]
+    return poison / np.maximum(poison + honest, np.finfo(float).tiny)
+
+
+def _both(
+    first: Split, k: Counts, n: Counts, price: float, ratio: float, tests: int
+) -> Bool[np.ndarray, "..."]:
+    """Whether a split stands out, by its own trials and, for the same clients, by others."""
+    found = first.stands_out(price, ratio)
+    return found & fixed(k, n, first.high).stands_out(price, ratio) if tests > 1 else found
+
+
+def _likelihood(
+    k: Int64[np.ndarray, "..."], n: Int64[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Log-likelihood of counts under their own best binomial rate."""
+    return xlogy(k, k) + xlogy(n - k, n - k) - xlogy(n, n)

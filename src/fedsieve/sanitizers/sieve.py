@@ -1,0 +1,244 @@
+"""Sieve: drop a sample only where its client's off-label mass is statistically excessive.
+
+FedSieve's own sanitizer, in the family of FDSD: clients cluster their features together, and a
+sample's label is compared with what its cluster is like. Unlike FDSD it drops nothing at a client
+whose counts do not exceed those of others, needs no honest majority, and judges again while the
+network learns. Clients send cluster centers, sums and counts, nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from fedsieve import prototypes
+from fedsieve.errors import InputError
+from fedsieve.excess import off_label, own_clusters, posterior
+from fedsieve.records import Message, View
+
+EXCHANGES = 10
+"""Clusters of each client; three steps of Lloyd's algorithm on the joint ones; then three times
+what each cluster is like, and what is off label."""
+
+LLOYD, PROFILE, LAST = (1, 2, 3), (4, 6, 8), EXCHANGES - 1
+OUTPUT = "output"
+BY = ("clusters", "clusters", "clusters", "mean", "network")
+TAU = (0.3, 0.1, 0.05, 0.05, 0.03)
+
+T = TypeVar("T")
+
+
+def client(
+    view: View,
+    broadcast: Message,
+    memory: Message,
+    *,
+    rng: np.random.Generator,
+    exchange: int,
+    judgement: int,
+    by: Sequence[str] = BY,
+    tau: Sequence[float] = TAU,
+    n_local: int = 50,
+) -> tuple[Message, Message]:
+    """Send what the exchange asks for, of each layer of features or of the network's output.
+
+    Args:
+        by: For each judgement, what tells the class that a sample looks like: "clusters", the
+            "network", or in the last exchange the "mean" of both; the last entry goes on.
+        tau: For each judgement, the probability of being mislabeled above which a flagged client
+            drops a sample. Strict while training: what survives is learned, and hides then.
+        n_local: Number of clusters of a client before they are joined.
+    """
+    how = _checked(view, _at(by, judgement))
+    if how == "network":
+        looks = view.layers[OUTPUT].argmax(axis=1)
+        return _named(OUTPUT, {"alike": _table(looks, view)} if exchange == LAST else {}), {}
+    message: Message = {}
+    remembered: Message = {}
+    for layer, features in view.layers.items():
+        if layer == OUTPUT:
+            continue
+        told, known = _part(broadcast, layer), _part(memory, layer)
+        if exchange == 0:
+            sent = prototypes.own_centers(features, n_local, rng)
+        elif exchange in LLOYD:
+            sent = prototypes.sums(features, told["prototypes"])
+        elif exchange == PROFILE[0]:
+            known = prototypes.neighbors(features, told["prototypes"])
+            kept = np.ones(len(view.labels), bool) if view.kept is None else view.kept
+            sent = _clusters(view, known, kept, len(told["prototypes"]))
+        elif exchange in PROFILE:
+            kept = _kept(view, known["likeness"], told["excess"], _at(tau, judgement))
+            sent = _clusters(view, known, kept, len(known["own"]))
+        else:
+            known = _informed(view, known, told, blend=how == "mean" and exchange == LAST)
+            sent = {"alike": _table(known["likeness"].argmax(axis=1), view)}
+        message |= _named(layer, sent)
+        remembered |= _named(layer, known)
+    return message, remembered
+
+
+def server(
+    messages: list[Message],
+    state: Message,
+    *,
+    rng: np.random.Generator,
+    exchange: int,
+    judgement: int,
+    n_clusters: Sequence[int] = (50, 20),
+    ratio: float = 2.0,
+    tests: int = 2,
+    weighting: str = "lift",
+    own_cluster_test: bool = True,
+) -> tuple[Message, Message]:
+    """Join what the clients send, and flag clients in cells (looks like a, labeled y).
+
+    Args:
+        n_clusters: For each judgement, the number of joint clusters; the last entry goes on.
+        ratio: How many times the rate of the others a flagged client's rate must be.
+        tests: 2, or 1 for the share of what looks like a alone.
+        weighting: "lift" or "mode", see ``prototypes.profile``.
+        own_cluster_test: Whether to look for clusters that a trigger has made for itself.
+
+    Returns:
+        To the clients: "prototypes", or what each is like ("profile"), or for each client the
+        "excess" of each cell. The server keeps the counts, for the record.
+    """
+    if weighting not in ("lift", "mode"):
+        raise InputError(f"sanitizer sieve: weighting: {weighting!r} is neither lift nor mode")
+    broadcast: Message = {}
+    after: Message = {}
+    for layer in _layers([*messages, state]):
+        said, known = [_part(m, layer) for m in messages], _part(state, layer)
+        if exchange == 0:
+            known = {"prototypes": prototypes.join(said, _at(n_clusters, judgement), rng)}
+            answer = known
+        elif exchange in LLOYD:
+            known = {"prototypes": prototypes.moved(said, known["prototypes"])}
+            answer = known
+        elif exchange in PROFILE:
+            if exchange == PROFILE[0]:
+                whole = np.stack([m["whole"] for m in said])
+                known = {"whole": whole, "own": own_clusters(whole) & own_cluster_test}
+            kept = np.stack([m["kept"] for m in said]) * ~known["own"]
+            profile = prototypes.profile(kept.sum(axis=0), lift=weighting == "lift")
+            answer = {"profile": profile, "own": known["own"]}
+        else:
+            alike = np.stack([m["alike"] for m in said])
+            answer = {"excess": off_label(alike, ratio=ratio, tests=tests)}
+            known = known | answer | {"alike": alike}
+        broadcast |= _named(layer, answer)
+        after |= _named(layer, known)
+    return broadcast, after
+
+
+def keep(
+    view: View, broadcast: Message, memory: Message, *, judgement: int, tau: Sequence[float] = TAU
+) -> Bool[np.ndarray, " samples"]:
+    """Keep what no layer finds to be off label."""
+    found = np.ones(len(view.labels), bool)
+    for layer in _layers([broadcast]):
+        known, excess = _part(memory, layer), _part(broadcast, layer)["excess"]
+        looks = known["likeness"] if known else view.layers[OUTPUT]
+        found &= _kept(view, looks, excess, _at(tau, judgement))
+        if known:
+            found &= ~known["own"][known["near"][:, 0], view.labels]
+    return found
+
+
+def repair(
+    view: View,
+    broadcast: Message,
+    memory: Message,
+    *,
+    judgement: int,
+    tau: Sequence[float] = TAU,
+    repair_above: float = 0.8,
+) -> Int64[np.ndarray, " samples"]:
+    """Label dropped samples anew where clusters and network agree and both are sure.
+
+    It gives a malicious client samples of the class back that it has flipped away.
+
+    Args:
+        repair_above: Probability that both must give the label; above 1 repairs nothing.
+    """
+    nothing = np.full(len(view.labels), -1)
+    if OUTPUT not in view.layers:
+        return nothing
+    known = [_part(memory, layer) for layer in _layers([memory])]
+    opinions = [view.layers[OUTPUT], *(own["likeness"] for own in known)]
+    label = opinions[0].argmax(axis=1)
+    sure = ~keep(view, broadcast, memory, judgement=judgement, tau=tau) & (label != view.labels)
+    for opinion in opinions:
+        sure &= (opinion.argmax(axis=1) == label) & (opinion.max(axis=1) >= repair_above)
+    return np.where(sure, label, nothing)
+
+
+def _checked(view: View, how: str) -> str:
+    if view.labels.ndim == 2:
+        raise InputError("sanitizer sieve needs one label per sample (labels: single)")
+    if how not in ("clusters", "network", "mean"):
+        raise InputError(f"sanitizer sieve: by: {how!r} is none of clusters, network, mean")
+    if how != "clusters" and OUTPUT not in view.layers:
+        seen = "+".join(view.layers)
+        raise InputError(f"sanitizer sieve: by: {how} needs output among the features, not {seen}")
+    if how != "network" and set(view.layers) == {OUTPUT}:
+        raise InputError(f"sanitizer sieve: by: {how} needs a layer besides output to cluster")
+    return how
+
+
+def _clusters(view: View, known: Message, kept: np.ndarray, n_clusters: int) -> Message:
+    """Labels in each cluster: of all samples, and of those that are kept as far as is known."""
+    cluster = known["near"][:, 0]
+    whole, counts = np.zeros((2, n_clusters, view.n_classes), np.int64)
+    np.add.at(whole, (cluster, view.labels), 1)
+    np.add.at(counts, (cluster[kept], view.labels[kept]), 1)
+    return {"whole": whole, "kept": counts}
+
+
+def _informed(view: View, known: Message, told: Message, *, blend: bool) -> Message:
+    """What the client knows once it has been told what each cluster is like."""
+    looks = prototypes.likeness(known, told["profile"])
+    if blend:
+        looks = (looks + view.layers[OUTPUT]) / 2
+    return known | {"likeness": looks, "own": told["own"][view.client]}
+
+
+def _table(
+    looks: Int64[np.ndarray, " samples"], view: View
+) -> Int64[np.ndarray, "classes classes"]:
+    """Count samples by the class that they look like and their label."""
+    counts = np.zeros((view.n_classes, view.n_classes), np.int64)
+    np.add.at(counts, (looks, view.labels), 1)
+    return counts
+
+
+def _kept(
+    view: View,
+    looks: Float[np.ndarray, "samples classes"],
+    excess: Float[np.ndarray, "clients classes classes"],
+    tau: float,
+) -> Bool[np.ndarray, " samples"]:
+    """Drop what lies in a flagged cell, and what is mislabeled too probably."""
+    own = excess[view.client]
+    in_cell = own[looks.argmax(axis=1), view.labels] > 0
+    return ~(in_cell | (posterior(looks, view.labels, own) > tau))
+
+
+def _at(values: Sequence[T], judgement: int) -> T:
+    """The value for a judgement; the last one goes on."""
+    return values[min(judgement, len(values) - 1)]
+
+
+def _layers(messages: Sequence[Message]) -> list[str]:
+    return list(dict.fromkeys(name.split(":")[0] for m in messages for name in m))
+
+
+def _named(layer: str, arrays: Message) -> Message:
+    return {f"{layer}:{name}": array for name, array in arrays.items()}
+
+
+def _part(message: Message, layer: str) -> Message:
+    prefix = f"{layer}:"
+    return {k.removeprefix(prefix): v for k, v in message.items() if k.startswith(prefix)}

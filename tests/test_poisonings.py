@@ -58,24 +58,7 @@ def test_draw_takes_all_where_there_are_fewer():
     assert drawn.tolist() == [4, 6, 9]
 
 
-@pytest.mark.parametrize("value", ["half", None, -0.1, 1.01, float("nan")])
-def test_a_share_that_is_no_number_from_0_to_1_is_an_error(value):
-    with pytest.raises(InputError, match=f"^fraction: {value!r} is no fraction"):
-        poisonings.check_share("fraction", value)
-
-
-@pytest.mark.parametrize("value", [0, 1, 0.5])
-def test_a_share_may_be_nothing_and_everything(value):
-    poisonings.check_share("fraction", value)
-
-
 @pytest.mark.parametrize("value", ["a", 1.0, -1, 3])
 def test_a_class_is_given_by_its_index_and_the_error_lists_all(value):
     with pytest.raises(InputError, match=rf"^source: {value!r} .* 0 \(a\), 1 \(b\), 2 \(c\)"):
         poisonings.check_class("source", value, DATA)
-
-
-@pytest.mark.parametrize("value", ["3", 2.5, 0])
-def test_a_count_is_a_whole_number_of_at_least_the_least(value):
-    with pytest.raises(InputError, match=f"^size: {value!r} is no whole number of at least 1"):
-        poisonings.check_count("size", value, 1)

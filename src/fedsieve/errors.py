@@ -1,4 +1,4 @@
-"""The one exception that is a message to the user, not a bug."""
+"""The one exception that is a message to the user, not a bug, and checks that raise it."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,15 @@ class InputError(ValueError):
 
     ``python -m fedsieve`` prints it without a traceback and exits with 1.
     """
+
+
+def check_share(parameter: str, value: object) -> None:
+    """Raise InputError unless ``value`` lies in [0, 1]."""
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(f"{parameter}: {value!r} is no fraction; give a number from 0 to 1")
+
+
+def check_count(parameter: str, value: object, least: int) -> None:
+    """Raise InputError unless ``value`` is a whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{parameter}: {value!r} is no whole number of at least {least}")

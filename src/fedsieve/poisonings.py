@@ -79,15 +79,3 @@ def check_class(parameter: str, value: object, data: Dataset) -> None:
     if not isinstance(value, int) or not 0 <= value < len(data.classes):
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(data.classes))
         raise InputError(f"{parameter}: {value!r} is no class of this data set; choose of {known}")
-
-
-def check_share(parameter: str, value: object) -> None:
-    """Raise InputError unless ``value`` lies in [0, 1]."""
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"{parameter}: {value!r} is no fraction; give a number from 0 to 1")
-
-
-def check_count(parameter: str, value: object, least: int) -> None:
-    """Raise InputError unless ``value`` is a whole number of at least ``least``."""
-    if not isinstance(value, int) or value < least:
-        raise InputError(f"{parameter}: {value!r} is no whole number of at least {least}")

@@ -3,16 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
-from fedsieve.errors import InputError
-from fedsieve.poisonings import (
-    carries,
-    changed,
-    check_class,
-    check_count,
-    check_share,
-    draw,
-    share,
-)
+from fedsieve.errors import InputError, check_count, check_share
+from fedsieve.poisonings import carries, changed, check_class, draw, share
 from fedsieve.records import Dataset, Images, Labels, Poisoning, Probe
 
 EXAMPLE = {"target": 0, "poison_fraction": 0.2, "pattern": "checkerboard", "size": 4}

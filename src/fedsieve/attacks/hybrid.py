@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from fedsieve.attacks import backdoor, label_flip
-from fedsieve.poisonings import check_class, check_share, merge, share
+from fedsieve.errors import check_share
+from fedsieve.poisonings import check_class, merge, share
 from fedsieve.records import Dataset, Poisoning, Probe
 
 EXAMPLE = {"source": 3, "target": 2, "flip_fraction": 0.5, "backdoor_target": 0}

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Int64
 
-from fedsieve.errors import InputError
-from fedsieve.poisonings import carries, changed, check_class, check_share, draw, share
+from fedsieve.errors import InputError, check_share
+from fedsieve.poisonings import carries, changed, check_class, draw, share
 from fedsieve.records import Dataset, Labels, Poisoning, Probe
 
 EXAMPLE = {"source": 3, "target": 2, "poison_fraction": 0.5}

@@ -49,6 +49,7 @@ ORDER = [
     "metrics",
     "statistics",
     "tables",
+    "rendering",
     "figures",
     "tidy",
     "stages",

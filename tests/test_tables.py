@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from fedsieve import tables
+from fedsieve import rendering, tables
 from fedsieve.statistics import positions, summarize
 
 ORDER = ["none", "krum", "fdsd", "perfect", "patch", "hybrid", "flip"]
@@ -43,7 +43,7 @@ GRID = metrics_of(
 )
 SUMMARY = summarize(GRID)
 TABLE = tables.paper_table(SUMMARY, ORDER)
-RENDERERS = [tables.to_markdown, tables.to_latex, tables.to_html]
+RENDERERS = [rendering.to_markdown, rendering.to_latex, rendering.to_html]
 
 
 def row(summary, **labels):
@@ -145,13 +145,15 @@ def test_several_tasks_become_blocks():
 def test_sanitization_table_holds_rates_of_sanitizing_defenses_only():
     found = tables.sanitization_table(SUMMARY, ORDER)
     assert found.index.tolist() == [("flip", "25 %", "fdsd")]
-    assert found.to_numpy().tolist() == [["50.0 ± 0.0"]]
+    assert found.to_numpy().tolist() == [["50.0 ± 0.0", "2.0 ± 0.0"]]
 
 
 def test_grid_without_sanitizers_says_so():
     none = SUMMARY[SUMMARY["defense"] == "none"]
     note = tables.sanitization_note(none)
-    assert tables.to_markdown(tables.sanitization_table(none, ORDER), note).startswith("No defense")
+    assert rendering.to_markdown(tables.sanitization_table(none, ORDER), note).startswith(
+        "No defense"
+    )
 
 
 @pytest.mark.parametrize(("values", "said"), [([0.1, 0.2], "over 2 seeds"), ([0.1], ", 1 seed;")])
@@ -173,48 +175,48 @@ def test_rendering_shows_every_cell_and_the_note(render):
 
 @pytest.mark.parametrize("render", RENDERERS)
 def test_only_oracles_are_marked(render):
-    text = render(TABLE, "A note.", {"perfect", "absent"})
+    text = render(TABLE, "A note.", {"perfect": "†", "absent": "†"})
     assert re.search(r"perfect (†|\$\^\\dagger\$)", text)
     assert "sees the ground truth" in text
-    assert "sees the ground truth" not in render(TABLE, "A note.", {"absent"})
+    assert "sees the ground truth" not in render(TABLE, "A note.", {"absent": "†"})
 
 
 @pytest.mark.parametrize("render", RENDERERS)
 def test_rendering_is_the_same_each_time(render):
-    assert render(TABLE, "", {"perfect"}) == render(TABLE.copy(), "", {"perfect"})
+    assert render(TABLE, "", {"perfect": "†"}) == render(TABLE.copy(), "", {"perfect": "†"})
 
 
 def test_latex_escapes_specials_and_balances_its_environments():
     table = TABLE.rename(index={"fdsd": "fd_sd"}, level="defense")
-    text = tables.to_latex(table, "5 % of a_b", {"perfect"})
+    text = rendering.to_latex(table, "5 % of a_b", {"perfect": "†"})
     assert not re.search(r"(?<!\\)[%_]|[±†\N{EN DASH}]", text)
     assert r"fd\_sd" in text
     assert re.findall(r"\\begin\{(\w+)", text) == re.findall(r"\\end\{(\w+)", text)[::-1]
 
 
 def test_latex_rows_have_as_many_cells_as_columns():
-    body = tables.to_latex(TABLE, "").split("\\midrule\n")[1].split("\\bottomrule")[0]
+    body = rendering.to_latex(TABLE, "").split("\\midrule\n")[1].split("\\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert [line.count("&") for line in rows] == [TABLE.shape[1] + 1] * len(TABLE)
 
 
 def test_latex_sets_blocks_of_ratio_apart():
-    assert tables.to_latex(TABLE, "").count(r"\addlinespace") == 2
+    assert rendering.to_latex(TABLE, "").count(r"\addlinespace") == 2
 
 
 def test_html_escapes_labels():
     table = TABLE.rename(index={"fdsd": "<b>"}, level="defense")
-    assert "&lt;b&gt;" in tables.to_html(table, "")
+    assert "&lt;b&gt;" in rendering.to_html(table, "")
 
 
 def test_markdown_keeps_trailing_zeros():
     one = summarize(metrics_of(("unattacked", 0.0, "none", "accuracy", [0.98])))
     one = tables.paper_table(one, ORDER)
-    assert "| 98.0 |" in re.sub(" +", " ", tables.to_markdown(one, ""))
+    assert "| 98.0 |" in re.sub(" +", " ", rendering.to_markdown(one, ""))
 
 
 def test_headline_shows_accuracy_and_attack_success():
-    (line,) = [line for line in tables.headline(SUMMARY, ORDER) if line.startswith("fdsd")]
+    (line,) = [line for line in rendering.headline(SUMMARY, ORDER) if line.startswith("fdsd")]
     assert line.split() == ["fdsd", "92.0/", "10.0"]
 
 
@@ -226,7 +228,7 @@ def test_headline_fits_the_terminal():
         for i in range(14)
         for metric in ("accuracy", "asr")
     ]
-    lines = tables.headline(summarize(metrics_of(*rows)), [], ["defense-3"])
+    lines = rendering.headline(summarize(metrics_of(*rows)), [], {"defense-3": "†"})
     assert max(map(len, lines)) <= 100
     assert len(lines) < 40
     assert "more lines" in lines[-1]
@@ -236,10 +238,51 @@ def test_inputs_are_left_as_they_are():
     metrics, summary, table = GRID.copy(), SUMMARY.copy(), TABLE.copy()
     summarize(metrics)
     tables.sanitization_table(summary, ORDER)
-    tables.headline(summary, ORDER, {"perfect"})
+    rendering.headline(summary, ORDER, {"perfect": "†"})
     tables.paper_table(summary, ORDER)
     for render in RENDERERS:
-        render(table, "", {"perfect"})
+        render(table, "", {"perfect": "†"})
     assert_frame_equal(metrics, GRID)
     assert_frame_equal(summary, SUMMARY)
     assert_frame_equal(table, TABLE)
+
+
+def test_an_assumed_and_a_told_number_of_malicious_clients_are_marked():
+    text = rendering.to_markdown(TABLE, "A note.", {"fdsd": "f = 2", "none": "‡"})
+    assert "fdsd f = 2" in text
+    assert "none ‡" in text
+    assert "f: malicious clients in a cohort that the defense assumes" in text
+    assert "‡: is told how many" in text
+
+
+def test_cells_of_a_defense_outside_its_domain_are_marked_and_their_floor_is_not():
+    rows = [("flip", 0.5, "krum", "outside_domain", [0.0, 0.5])]
+    rows += [("flip", 0.5, "krum", m, [0.5, 0.5]) for m in ("accuracy", "asr", "asr_floor")]
+    rows += [("flip", 0.5, "none", "accuracy", [0.5, 0.5])]
+    table = tables.paper_table(summarize(metrics_of(*rows)), ORDER)
+    assert table.loc[("50 %", "krum")].tolist() == ["50.0 ± 0.0*", "50.0 ± 0.0*", "50.0 ± 0.0"]
+    assert not table.loc[("50 %", "none"), ("flip", "accuracy %")].endswith("*")
+    assert "*: outside the defense's own conditions" in rendering.to_markdown(table, "A note.")
+
+
+def test_differences_are_points_paired_by_seed():
+    rows = [("flip", 0.5, "krum", m, [0.01, 0.03]) for m in ("accuracy_lost", "asr_excess")]
+    found = tables.difference_table(summarize(metrics_of(*rows)), ORDER)
+    # mean .02, sd .014142, t(.975, 1) = 12.7062: half-width .127062
+    assert found.to_numpy().tolist() == [["2.0 ± 12.7"] * 2]
+    assert found.columns.tolist() == ["accuracy lost %", "ASR above floor %"]
+
+
+def test_what_is_no_rate_keeps_its_unit():
+    rows = [("flip", 0.5, "fdsd", "sanitization.megabytes", [1.5, 1.5])]
+    rows += [("flip", 0.5, "fdsd", "sanitization.vanished", [2, 2])]
+    found = tables.sanitization_table(summarize(metrics_of(*rows)), ORDER)
+    assert found.iloc[0].to_dict() == {"vanished classes": "2.0 ± 0.0", "sent MB": "1.5 ± 0.0"}
+
+
+def test_only_defenses_that_turn_somebody_down_are_scored_as_detectors():
+    rows = [("flip", 0.5, "krum", f"detection.{m}", [1.0, 0.5]) for m in ("recall", "precision")]
+    rows += [("flip", 0.5, "none", "detection.recall", [0.0, 0.0])]
+    rows += [("flip", 0.5, "none", "detection.precision", [math.nan] * 2)]
+    found = tables.detection_table(summarize(metrics_of(*rows)), ORDER)
+    assert found.index.get_level_values("defense").tolist() == ["krum"]

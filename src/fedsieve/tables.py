@@ -1,44 +1,47 @@
-"""Tidy metrics to tables: mean and 95 % t-interval over seeds; frames in, frames or text out.
+"""Tidy metrics to tables: mean and 95 % t-interval over seeds; frames in, frames of text out.
 
 Rates are fractions in frames of numbers and per cent in frames of text. ``order`` lists the
 labels of defenses and attacks as the config has them: rows and columns follow it, and labels that
 it lacks come after, as they appear.
 """
 
-import html
-import re
 from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
-from tabulate import tabulate
 
 from fedsieve.statistics import LABELS, UNATTACKED, n_seeds, percent, positions
 
 UNDEFINED = "\N{EN DASH}"
-WIDTH, HEIGHT = 100, 39
-"""Columns and lines that the headline may fill in a terminal."""
-
-_PAPER = {"accuracy": "accuracy", "asr": "ASR", "asr_floor": "ASR floor"}
+_PAPER = {
+    "accuracy": "accuracy",
+    "accuracy_trivial": "accuracy of no",
+    "auc": "AUC",
+    "asr": "ASR",
+    "asr_floor": "ASR floor",
+}
+_DIFFERENCES = {"accuracy_lost": "accuracy lost", "asr_excess": "ASR above floor"}
 _SANITIZATION = {
     "sanitization.recall": "recall",
     "sanitization.precision": "precision",
     "sanitization.clean_lost": "clean lost",
     "sanitization.honest_lost": "honest lost",
+    "sanitization.vanished": "vanished",
+    "sanitization.repaired": "repaired",
+    "sanitization.repaired_right": "rightly",
+    "sanitization.megabytes": "sent",
 }
-_TITLES = _PAPER | _SANITIZATION
-_DAGGER = "†"
-_TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
-_TEX_SYMBOLS = str.maketrans({"±": r"$\pm$", UNDEFINED: "--", _DAGGER: r"$^\dagger$"})
-_CSS = [
-    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; margin: 16px"},
-    {"selector": "caption", "props": "caption-side: bottom; text-align: left; padding: 8px"},
-    {"selector": "th, td", "props": "padding: 3px 10px; border-bottom: 1px solid #ddd"},
-    {"selector": "thead th.index_name", "props": "text-align: left"},
-    {"selector": "td", "props": "text-align: right; white-space: nowrap"},
-    {"selector": "tbody th", "props": "text-align: left; vertical-align: top; font-weight: normal"},
-]
+_DETECTION = {
+    "detection.recall": "recall",
+    "detection.precision": "precision",
+    "detection.false_positive_rate": "false positives",
+}
+_TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION
+_UNITS = {"sanitization.megabytes": (1, "MB"), "sanitization.vanished": (1, "classes")}
+"""Factor and unit of what is no rate."""
+
+OUTSIDE = "*"
+"""Mark of a cell whose defense was used outside its domain."""
 
 
 def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -53,6 +56,7 @@ def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     shown = shown[~shown["metric"].str.startswith("asr_floor.")]
     attacked = shown[shown["attack"] != UNATTACKED]
     shown = pd.concat([_spread_unattacked(shown), attacked], ignore_index=True)
+    shown = shown.assign(outside=_outside(shown, summary))
     return _layout(shown, ["task", "partition", "ratio", "defense"], ["attack", "measure"], order)
 
 
@@ -65,6 +69,37 @@ def sanitization_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFr
     """
     shown = _of(summary, _SANITIZATION).dropna(subset="mean")
     return _layout(shown, LABELS, ["measure"], order)
+
+
+def difference_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Lay out what attacks achieve: accuracy lost and success above the floor, paired by seed."""
+    return _layout(_of(summary, _DIFFERENCES), LABELS, ["measure"], order)
+
+
+def detection_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Score the defenses that turn some client down as detectors of malicious clients."""
+    shown = _of(summary, _DETECTION)
+    rated = shown[(shown["metric"] == "detection.precision") & shown["mean"].notna()]
+    return _layout(shown[shown["defense"].isin(rated["defense"])], LABELS, ["measure"], order)
+
+
+def difference_note(summary: pd.DataFrame) -> str:
+    """Caption of ``difference_table``."""
+    return (
+        f"{_cells_are(_of(summary, _DIFFERENCES))} Points of accuracy below, and of attack success "
+        "above, the run of the same seed without attack and defense; the intervals are of these "
+        "paired differences."
+    )
+
+
+def detection_note(summary: pd.DataFrame) -> str:
+    """Caption of ``detection_table``."""
+    return (
+        f"{_cells_are(_of(summary, _DETECTION))} Over all rounds and clients of a cohort: a client "
+        "counts as turned down where its update gets less than half of the mean weight. Recall: "
+        "malicious clients turned down; precision: clients turned down that were malicious; false "
+        "positives: honest clients turned down."
+    )
 
 
 def paper_note(summary: pd.DataFrame) -> str:
@@ -83,64 +118,10 @@ def sanitization_note(summary: pd.DataFrame) -> str:
     return (
         f"{_cells_are(shown)} Recall: poisoned samples removed; precision: removed samples that "
         "were poisoned; clean lost: clean samples removed, of all clients and (honest lost) of "
-        "the honest ones. Ratio: share of malicious clients."
+        "the honest ones; vanished: classes of which no sample is kept; repaired: samples trained "
+        "on with another label, and how many of these labels are right; sent: between clients and "
+        "server in all judgements. Ratio: share of malicious clients."
     )
-
-
-def to_markdown(table: pd.DataFrame, note: str, oracles: Collection[str] = ()) -> str:
-    """Render a table of text as Markdown, its caption below."""
-    if table.empty:
-        return f"{note}\n"
-    table, note = _marked(table, note, oracles)
-    columns = [c if isinstance(c, str) else " ".join(c) for c in table.columns]
-    body = table.set_axis(columns, axis=1).reset_index()
-    align = ["left"] * table.index.nlevels + ["right"] * len(columns)
-    rows = body.to_numpy().tolist()
-    text = tabulate(rows, [*map(str, body)], "pipe", colalign=align, disable_numparse=True)
-    return f"{text}\n\n{note}\n"
-
-
-def to_latex(table: pd.DataFrame, note: str, oracles: Collection[str] = ()) -> str:
-    """Render a table of text for LaTeX with booktabs."""
-    table, note = _marked(table, note, oracles)
-    text = _styler(table, "latex").to_latex(
-        caption=note.translate(_TEX_ESCAPES),
-        column_format="l" * table.index.nlevels + "r" * table.shape[1],
-        position="htbp",
-        position_float="centering",
-        hrules=True,
-        multirow_align="naive",
-        multicol_align="c",
-    )
-    head, rule, body = text.partition("\\midrule\n")
-    # a row that does not start blank opens a block of rows
-    body = re.sub(r"(\\\\\n)(?=[^\s\\])", r"\1\\addlinespace\n", body)
-    return (head + rule + body).translate(_TEX_SYMBOLS)
-
-
-def to_html(table: pd.DataFrame, note: str, oracles: Collection[str] = ()) -> str:
-    """Render a table of text as HTML; several of them, one after another, make a page."""
-    table, note = _marked(table, note, oracles)
-    styler = _styler(table, "html").set_caption(html.escape(note)).set_table_styles(_CSS)  # type: ignore[arg-type]
-    return f'<meta charset="utf-8">\n{styler.to_html()}'
-
-
-def headline(
-    summary: pd.DataFrame, order: Sequence[str], oracles: Collection[str] = ()
-) -> list[str]:
-    """Return accuracy and attack success rate of every defense as lines for a terminal."""
-    lines = []
-    for (task, partition), rows in summary.groupby(["task", "partition"], sort=False):
-        seeds = n_seeds(rows.loc[rows["metric"] == "accuracy", "n"])
-        lines += [
-            f"{task}, {partition}: test accuracy / attack success rate in %, mean over {seeds}"
-        ]
-        lines += _blocks(_marked(_pairs(rows, order), "", oracles)[0])
-    if set(oracles) & set(summary["defense"]):
-        lines.append(f"{_DAGGER} sees the ground truth")
-    if len(lines) > HEIGHT:
-        lines[HEIGHT - 1 :] = [f"... and {len(lines) - HEIGHT + 1} more lines: see the tables"]
-    return lines
 
 
 def _layout(
@@ -148,19 +129,21 @@ def _layout(
 ) -> pd.DataFrame:
     metrics = sorted(shown.dropna(subset="mean")["metric"].unique(), key=_metric_order)
     shown = _without_lone_kinds(shown)
-    half = shown["high"] - shown["mean"]
-    cells = shown.assign(
-        cell=[_cell(m, h) for m, h in zip(shown["mean"], half, strict=True)],
-        measure=shown["metric"].map(_title),
-    )
+    factor = shown["metric"].map(lambda metric: _UNITS.get(metric, (100, "%"))[0])
+    means, half = factor * shown["mean"], factor * (shown["high"] - shown["mean"])
+    outside = shown.get("outside", pd.Series(data=False, index=shown.index))
+    texts = [cell(*row) for row in zip(means, half, outside, strict=True)]
+    cells = shown.assign(cell=texts, measure=shown["metric"].map(_title))
     table = cells.pivot(index=index, columns=columns, values="cell").fillna(UNDEFINED)
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
-    table = _sort(table, positions([*order, *map(_title, metrics), *cells["measure"]], labels))
+    table = sort(table, positions([*order, *map(_title, metrics), *cells["measure"]], labels))
     single: list[Hashable] = [k for k in ("task", "partition") if shown[k].nunique() == 1]
     return table.droplevel(single).rename(index=percent, level="ratio")
 
 
-def _sort(table: pd.DataFrame, rank: dict[str, int]) -> pd.DataFrame:
+def sort(table: pd.DataFrame, rank: dict[str, int]) -> pd.DataFrame:
+    """Order rows and columns by the rank of their labels, ratios by size."""
+
     def key(level: pd.Index) -> pd.Index:
         return level if level.name == "ratio" else level.map(rank)
 
@@ -174,6 +157,15 @@ def _spread_unattacked(shown: pd.DataFrame) -> pd.DataFrame:
     clean = shown[(shown["attack"] == UNATTACKED) & (shown["metric"] == "accuracy")]
     spread = clean.drop(columns="attack").merge(attacks, on=place, how="left")
     return spread.fillna({"attack": UNATTACKED})
+
+
+def _outside(shown: pd.DataFrame, summary: pd.DataFrame) -> pd.Series:
+    """Whether each row's defense was outside its domain in some round; floors are not its own."""
+    rounds = summary[(summary["metric"] == "outside_domain") & (summary["mean"] > 0)]
+    found = set(rounds[LABELS].itertuples(index=False, name=None))
+    rows = shown[LABELS].itertuples(index=False, name=None)
+    own = ~shown["metric"].str.startswith("asr_floor")
+    return pd.Series([row in found for row in rows], index=shown.index) & own
 
 
 def _without_lone_kinds(shown: pd.DataFrame) -> pd.DataFrame:
@@ -193,7 +185,8 @@ def _of(summary: pd.DataFrame, titles: Collection[str]) -> pd.DataFrame:
 def _title(metric: str) -> str:
     """Column title of a metric, or of one kind of it: ``asr.flip`` is "ASR flip %"."""
     base, kind = _split(metric)
-    return " ".join([_TITLES[base], kind, "%"] if kind else [_TITLES[base], "%"])
+    unit = _UNITS.get(metric, (100, "%"))[1]
+    return " ".join([_TITLES[base], kind, unit] if kind else [_TITLES[base], unit])
 
 
 def _split(metric: str) -> tuple[str, str]:
@@ -206,10 +199,12 @@ def _metric_order(metric: str) -> tuple[int, bool]:
     return list(_TITLES).index(base), bool(kind)
 
 
-def _cell(mean: float, half: float) -> str:
+def cell(mean: float, half: float, outside: bool = False) -> str:
+    """Write a mean with the half-width of its interval, if there is one, and the mark."""
     if np.isnan(mean):
         return UNDEFINED
-    return f"{100 * mean:.1f}" + ("" if np.isnan(half) else f" ± {100 * half:.1f}")
+    mark = OUTSIDE if outside else ""
+    return f"{mean:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + mark
 
 
 def _cells_are(shown: pd.DataFrame) -> str:
@@ -219,58 +214,3 @@ def _cells_are(shown: pd.DataFrame) -> str:
         return f"{single}Per cent, {n_seeds(shown['n'])}; {UNDEFINED}: undefined."
     half = "mean ± half-width of the 95 % t-interval over"
     return f"{single}Per cent, {half} {n_seeds(shown['n'])}; {UNDEFINED}: undefined."
-
-
-def _marked(table: pd.DataFrame, note: str, oracles: Collection[str]) -> tuple[pd.DataFrame, str]:
-    """Mark the defenses that see the ground truth, and say so."""
-    marks = {name: f"{name} {_DAGGER}" for name in oracles}
-    if not set(marks) & set(table.index.get_level_values("defense")):
-        return table, note
-    return table.rename(index=marks, level="defense"), f"{note} {_DAGGER}: sees the ground truth."
-
-
-def _styler(table: pd.DataFrame, escape: str) -> Styler:
-    identity = "-".join(str(name) for name in table.index.names)  # pandas' own is random
-    styler = Styler(table, uuid=identity, cell_ids=False).hide(axis="columns", names=True)
-    return (
-        styler.format(escape=escape)
-        .format_index(escape=escape, axis=0)
-        .format_index(escape=escape, axis=1)
-    )
-
-
-def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Lay out rows (defense), columns (ratio, attack), cells "accuracy/ASR"."""
-    means = rows.pivot(index=LABELS, columns="metric", values="mean")
-    means = means.reindex(columns=["accuracy", "asr"]).reset_index()
-    cells = [_pair(a, b) for a, b in zip(means["accuracy"], means["asr"], strict=True)]
-    table = means.assign(cell=cells).pivot(
-        index="defense", columns=["ratio", "attack"], values="cell"
-    )
-    return _sort(table.fillna(""), positions(order, [*rows["attack"], *rows["defense"]]))
-
-
-def _pair(accuracy: float, asr: float) -> str:
-    text = _cell(accuracy, np.nan)
-    return text if np.isnan(asr) else f"{text}/{_cell(asr, np.nan):>5}"
-
-
-def _blocks(table: pd.DataFrame) -> list[str]:
-    """Write a table as aligned lines, in as many blocks of columns as the width asks for."""
-    ratios, attacks = (table.columns.get_level_values(k) for k in ("ratio", "attack"))
-    headers = [f"{a}\n{percent(r)}" for a, r in zip(attacks, ratios, strict=True)]
-    cell = 2 + max(map(len, [*attacks, "100.0/100.0"]))
-    per_block = max(1, (WIDTH - max(map(len, table.index))) // cell)
-    lines = []
-    for start in range(0, len(headers), per_block):
-        block = table.iloc[:, start : start + per_block]
-        body = [[name, *row] for name, row in zip(block.index, block.to_numpy(), strict=True)]
-        text = tabulate(
-            body,
-            ["", *headers[start : start + per_block]],
-            "plain",
-            colalign=["left"] + ["right"] * block.shape[1],
-            disable_numparse=True,
-        )
-        lines += [*text.splitlines(), ""]
-    return lines

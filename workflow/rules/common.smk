@@ -215,13 +215,17 @@ def label_order(w):
     return [*grid["defense"], *grid["attack"]]
 
 
-def oracle_defenses(w):
-    """Defenses of a grid that see the ground truth, to be marked in tables."""
-    oracles = {
-        label for label, found in config["sanitizers"].items() if "oracle" in found
-    }
+def defense_marks(w):
+    """What to say of a grid's defenses beside their names: what they know, or assume."""
     named = {d: config["defenses"][d] for d in config["grids"][w.grid]["defense"]}
-    return [d for d, found in named.items() if found.get("sanitize") in oracles]
+    marks = {}
+    for name, found in named.items():
+        sanitizer = config["sanitizers"].get(found.get("sanitize"), {})
+        if "oracle" in sanitizer:
+            marks[name] = "\u2020"
+        elif (told := found["aggregate"].get("n_malicious")) is not None:
+            marks[name] = "\u2021" if told == "oracle" else f"f = {told}"
+    return json.dumps(marks, sort_keys=True)
 
 
 def sanitized(grid):

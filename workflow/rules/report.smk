@@ -20,11 +20,11 @@ rule table:
         grid=spec("grids", "grid"),
         files=lambda w: f"{SCENARIO}/metrics.json",
         order=label_order,
-        oracles=oracle_defenses,
+        marks=defense_marks,
         code=code("table"),
     shell:
         "python -m fedsieve table --grid {params.grid:q} --files {params.files:q}"
-        " --order {params.order:q} --oracles {params.oracles:q} --csv {output.csv}"
+        " --order {params.order:q} --marks {params.marks:q} --csv {output.csv}"
         " --md {output.md} --tex {output.tex} --html {output.html} --txt {output.txt}"
         " > {log} 2>&1"
 

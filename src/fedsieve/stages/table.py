@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fedsieve import tables
+from fedsieve import rendering, tables
 from fedsieve.artifacts import write_text
 from fedsieve.statistics import summarize
 from fedsieve.tidy import read_metrics
@@ -14,7 +14,7 @@ def table(
     grid: dict[str, Any],
     files: str,
     order: list[str],
-    oracles: list[str],
+    marks: dict[str, str],
     csv: Path,
     md: Path,
     tex: Path,
@@ -27,20 +27,22 @@ def table(
         grid: Lists of labels (config ``grids``).
         files: Path of a scenario's metrics, with a field in braces for each axis of the grid.
         order: Attacks and defenses in the order of rows and columns.
-        oracles: Defenses to mark, since they see the ground truth.
+        marks: What a defense knows or assumes, beside its name (``rendering.ORACLE`` and so on).
         csv: Written: every metric's n, mean, interval and standard deviation, tidy.
-        md, tex, html: Written: accuracy and attack success as the papers lay them out, and what
-            was sanitized.
+        md, tex, html: Written: accuracy and attack success as the papers lay them out, paired
+            differences to the run without attack, what was sanitized, and who was turned down.
         txt: Written: the headline numbers for a terminal.
     """
     summary = summarize(read_metrics(grid, files))
     write_text(csv, summary.to_csv(index=False))
     shown = [
         (tables.paper_table(summary, order), tables.paper_note(summary)),
+        (tables.difference_table(summary, order), tables.difference_note(summary)),
         (tables.sanitization_table(summary, order), tables.sanitization_note(summary)),
+        (tables.detection_table(summary, order), tables.detection_note(summary)),
     ]
-    renderers = ((md, tables.to_markdown), (tex, tables.to_latex), (html, tables.to_html))
+    renderers = ((md, rendering.to_markdown), (tex, rendering.to_latex), (html, rendering.to_html))
     for path, render in renderers:
-        parts = [render(frame, note, oracles) for frame, note in shown if not frame.empty]
+        parts = [render(frame, note, marks) for frame, note in shown if not frame.empty]
         write_text(path, "\n".join(parts))
-    write_text(txt, "\n".join([*tables.headline(summary, order, oracles), ""]))
+    write_text(txt, "\n".join([*rendering.headline(summary, order, marks), ""]))

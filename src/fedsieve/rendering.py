@@ -1,0 +1,164 @@
+"""Render tables of text as Markdown, LaTeX, HTML and lines for a terminal."""
+
+import html
+import re
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+from tabulate import tabulate
+
+from fedsieve.statistics import LABELS, n_seeds, percent, positions
+from fedsieve.tables import OUTSIDE, UNDEFINED, cell, sort
+
+WIDTH, HEIGHT = 100, 39
+"""Columns and lines that the headline may fill in a terminal."""
+
+ORACLE, TOLD = "†", "‡"
+"""Marks of a defense that sees the ground truth, and of one that is told n_malicious."""
+
+_LEGEND = {
+    ORACLE: "sees the ground truth",
+    TOLD: "is told how many clients of each cohort are malicious",
+    "f =": "malicious clients in a cohort that the defense assumes",
+    OUTSIDE: "outside the defense's own conditions (such as n > 2f + 2 for Krum) in some round",
+}
+
+_TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
+_TEX_SYMBOLS = str.maketrans(
+    {"±": r"$\pm$", UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$"}
+)
+NOTHING: Mapping[str, str] = MappingProxyType({})
+_CSS = [
+    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; margin: 16px"},
+    {"selector": "caption", "props": "caption-side: bottom; text-align: left; padding: 8px"},
+    {"selector": "th, td", "props": "padding: 3px 10px; border-bottom: 1px solid #ddd"},
+    {"selector": "thead th.index_name", "props": "text-align: left"},
+    {"selector": "td", "props": "text-align: right; white-space: nowrap"},
+    {"selector": "tbody th", "props": "text-align: left; vertical-align: top; font-weight: normal"},
+]
+
+
+def to_markdown(table: pd.DataFrame, note: str, marks: Mapping[str, str] = NOTHING) -> str:
+    """Render a table of text as Markdown, its caption below."""
+    if table.empty:
+        return f"{note}\n"
+    table, note = _marked(table, note, marks)
+    columns = [c if isinstance(c, str) else " ".join(c) for c in table.columns]
+    body = table.set_axis(columns, axis=1).reset_index()
+    align = ["left"] * table.index.nlevels + ["right"] * len(columns)
+    rows = body.to_numpy().tolist()
+    text = tabulate(rows, [*map(str, body)], "pipe", colalign=align, disable_numparse=True)
+    return f"{text}\n\n{note}\n"
+
+
+def to_latex(table: pd.DataFrame, note: str, marks: Mapping[str, str] = NOTHING) -> str:
+    """Render a table of text for LaTeX with booktabs."""
+    table, note = _marked(table, note, marks)
+    text = _styler(table, "latex").to_latex(
+        caption=note.translate(_TEX_ESCAPES),
+        column_format="l" * table.index.nlevels + "r" * table.shape[1],
+        position="htbp",
+        position_float="centering",
+        hrules=True,
+        multirow_align="naive",
+        multicol_align="c",
+    )
+    head, rule, body = text.partition("\\midrule\n")
+    # a row that does not start blank opens a block of rows
+    body = re.sub(r"(\\\\\n)(?=[^\s\\])", r"\1\\addlinespace\n", body)
+    return (head + rule + body).translate(_TEX_SYMBOLS)
+
+
+def to_html(table: pd.DataFrame, note: str, marks: Mapping[str, str] = NOTHING) -> str:
+    """Render a table of text as HTML; several of them, one after another, make a page."""
+    table, note = _marked(table, note, marks)
+    styler = _styler(table, "html").set_caption(html.escape(note)).set_table_styles(_CSS)  # type: ignore[arg-type]
+    return f'<meta charset="utf-8">\n{styler.to_html()}'
+
+
+def headline(
+    summary: pd.DataFrame, order: Sequence[str], marks: Mapping[str, str] = NOTHING
+) -> list[str]:
+    """Return accuracy and attack success rate of every defense as lines for a terminal."""
+    lines = []
+    for (task, partition), rows in summary.groupby(["task", "partition"], sort=False):
+        seeds = n_seeds(rows.loc[rows["metric"] == "accuracy", "n"])
+        lines += [
+            f"{task}, {partition}: test accuracy / attack success rate in %, mean over {seeds}"
+        ]
+        lines += _blocks(_marked(_pairs(rows, order), "", marks)[0])
+    shown = [mark for name, mark in marks.items() if name in set(summary["defense"])]
+    lines += _legend(shown)
+    if len(lines) > HEIGHT:
+        lines[HEIGHT - 1 :] = [f"... and {len(lines) - HEIGHT + 1} more lines: see the tables"]
+    return lines
+
+
+def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
+    """Mark the defenses that know or assume something, and say what the marks mean."""
+    present = set(table.index.get_level_values("defense"))
+    shown = {name: f"{name} {mark}" for name, mark in marks.items() if name in present}
+    outside = [OUTSIDE] if any(text.endswith(OUTSIDE) for text in table.to_numpy().flat) else []
+    told = "; ".join(_legend([*(marks[name] for name in shown), *outside]))
+    renamed = table.rename(index=shown, level="defense")
+    return renamed, f"{note} {told[0].upper()}{told[1:]}." if told else note
+
+
+def _legend(marks: Collection[str]) -> list[str]:
+    """Say what marks mean, each once."""
+    return [
+        f"{sign.removesuffix(' =')}: {meaning}"
+        for sign, meaning in _LEGEND.items()
+        if any(mark.startswith(sign) for mark in marks)
+    ]
+
+
+def _styler(table: pd.DataFrame, escape: str) -> Styler:
+    identity = "-".join(str(name) for name in table.index.names)  # pandas' own is random
+    styler = Styler(table, uuid=identity, cell_ids=False).hide(axis="columns", names=True)
+    return (
+        styler.format(escape=escape)
+        .format_index(escape=escape, axis=0)
+        .format_index(escape=escape, axis=1)
+    )
+
+
+def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Lay out rows (defense), columns (ratio, attack), cells "accuracy/ASR"."""
+    means = rows.pivot(index=LABELS, columns="metric", values="mean")
+    means = 100 * means.reindex(columns=["accuracy", "asr"])
+    means = means.reset_index()
+    cells = [_pair(a, b) for a, b in zip(means["accuracy"], means["asr"], strict=True)]
+    table = means.assign(cell=cells).pivot(
+        index="defense", columns=["ratio", "attack"], values="cell"
+    )
+    return sort(table.fillna(""), positions(order, [*rows["attack"], *rows["defense"]]))
+
+
+def _pair(accuracy: float, asr: float) -> str:
+    text = cell(accuracy, np.nan)
+    return text if np.isnan(asr) else f"{text}/{cell(asr, np.nan):>5}"
+
+
+def _blocks(table: pd.DataFrame) -> list[str]:
+    """Write a table as aligned lines, in as many blocks of columns as the width asks for."""
+    ratios, attacks = (table.columns.get_level_values(k) for k in ("ratio", "attack"))
+    headers = [f"{a}\n{percent(r)}" for a, r in zip(attacks, ratios, strict=True)]
+    width = 2 + max(map(len, [*attacks, "100.0/100.0"]))
+    per_block = max(1, (WIDTH - max(map(len, table.index))) // width)
+    lines = []
+    for start in range(0, len(headers), per_block):
+        block = table.iloc[:, start : start + per_block]
+        body = [[name, *row] for name, row in zip(block.index, block.to_numpy(), strict=True)]
+        text = tabulate(
+            body,
+            ["", *headers[start : start + per_block]],
+            "plain",
+            colalign=["left"] + ["right"] * block.shape[1],
+            disable_numparse=True,
+        )
+        lines += [*text.splitlines(), ""]
+    return lines

@@ -1,5 +1,7 @@
 # `make demo` and `make test` need Python 3.11 or newer, make, and nothing else.
 PYTHON ?= python3
+# dev,oracles adds an independent implementation of aggregators, which some tests compare with.
+EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -26,7 +28,7 @@ $(STAMP): envs/requirements.lock pyproject.toml
 		|| { echo "FedSieve needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into $(VENV); PyTorch makes this some minutes and some GB, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)

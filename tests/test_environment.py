@@ -28,7 +28,8 @@ def conda():
 
 def test_the_lock_pins_everything_that_the_project_asks_for():
     wanted = {plain(name) for name in PROJECT["dependencies"]}
-    wanted |= {plain(name) for name in PROJECT["optional-dependencies"]["dev"]}
+    extras = PROJECT["optional-dependencies"].values()
+    wanted |= {plain(name) for extra in extras for name in extra}
     assert wanted - LOCK.keys() == set()
 
 

@@ -1,8 +1,12 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
 
 from fedsieve import vectors
+from fedsieve.errors import InputError
+from fedsieve.vectors import layout
 
 
 @pytest.fixture
@@ -77,3 +81,13 @@ def test_seeded_weights_depend_on_the_seed_alone_and_global_state_is_restored():
     assert torch.equal(torch.rand(3), wanted)
     assert torch.equal(one.weight, same.weight)
     assert not torch.equal(one.weight, other.weight)
+
+
+def test_the_output_layer_is_the_predictor_and_everything_without_one():
+    parts = {"extractor": nn.Linear(3, 2), "predictor": nn.Linear(2, 4)}
+    found = layout(nn.Sequential(OrderedDict(parts)))
+    assert found.compared("output_layer") == slice(8, 20)  # after 3 * 2 + 2 parameters
+    assert found.compared("all") == slice(0, 20)
+    assert layout(nn.Linear(3, 2)).compared("output_layer") == slice(0, 8)
+    with pytest.raises(InputError, match="features: 'last' is neither"):
+        found.compared("last")

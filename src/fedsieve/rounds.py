@@ -141,9 +141,14 @@ def start(fed: Federation, verdict: Verdict) -> ServerState:
         round=0,
         values=flatten(fed.model),
         verdict=verdict,
-        aggregator=init(len(fed.rows), layout(fed.model)),
-        detector=detector(len(fed.rows), layout(fed.model)) if detector else {},
+        aggregator=_on_device(fed, init(len(fed.rows), layout(fed.model))),
+        detector=_on_device(fed, detector(len(fed.rows), layout(fed.model)) if detector else {}),
     )
+
+
+def _on_device(fed: Federation, state: State) -> State:
+    """What a method remembers, where the federation computes."""
+    return {name: tensor.to(fed.values.device) for name, tensor in state.items()}
 
 
 def run(fed: Federation, state: ServerState, rounds: int) -> Iterator[tuple[ServerState, Record]]:

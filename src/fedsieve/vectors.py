@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fedsieve.errors import InputError
+
 State = dict[str, Tensor]
 """What a method remembers between rounds: named tensors, so that it can be checkpointed."""
 
@@ -41,6 +43,22 @@ class Layout:
     def n_values(self) -> int:
         """Length of the flat vector."""
         return sum(shape.numel() for shape in self.shapes)
+
+    def compared(self, features: str) -> slice:
+        """Slice of the parameters that a method compares clients by.
+
+        Args:
+            features: ``all``, or ``output_layer``, the predictor; parameters end with it, and a
+                model without one is compared by all.
+
+        Raises:
+            InputError: unless it is one of the two.
+        """
+        if features not in ("all", "output_layer"):
+            raise InputError(f"features: {features!r} is neither all nor output_layer")
+        output = [s.start for k, s in self.slices().items() if k.startswith("predictor.")]
+        first = min(output, default=0) if features == "output_layer" else 0
+        return slice(first, self.n_params)
 
     def slices(self) -> dict[str, slice]:
         """Slice of the flat vector for each named tensor."""

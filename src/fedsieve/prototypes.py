@@ -5,14 +5,19 @@ What clients send are centers, sums and counts; samples stay with them.
 
 import numpy as np
 from jaxtyping import Float, Int64
+from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
-from sklearn.metrics import euclidean_distances
+from sklearn.neighbors import NearestNeighbors
 
-from fedsieve.clustering import local_clusters
+from fedsieve.clustering import top_axes
+from fedsieve.errors import InputError
 from fedsieve.records import Message
 
 NEAREST = 5
 """Clusters that tell what a sample looks like."""
+
+LOCAL_STEPS = 10
+"""Steps of a client's own k-means; the joint clusters move on from there."""
 
 Features = Float[np.ndarray, "samples features"]
 Prototypes = Float[np.ndarray, "clusters features"]
@@ -20,18 +25,27 @@ Profile = Float[np.ndarray, "clusters classes"]
 
 
 def own_centers(features: Features, n_clusters: int, rng: np.random.Generator) -> Message:
-    """A client's own clusters: ``centers`` and their ``sizes``.
+    """A client's own clusters, found on its top axes: ``centers`` and their ``sizes``.
 
-    A client of few samples has one cluster per ten, so that no center is a sample.
+    A client of few samples has at most one cluster per ten, and none below ten.
     """
-    found = local_clusters(features, min(n_clusters, len(features) // 10), restarts=1, rng=rng)
-    sizes = np.bincount(found.assignment, minlength=len(found.centers))
-    return {"centers": found.centers, "sizes": sizes}
+    n_clusters = min(n_clusters, len(features) // 10)
+    if not n_clusters:
+        return {"centers": features[:0], "sizes": np.zeros(0, np.int64)}
+    projected = (features @ top_axes(features, n_clusters)).astype(np.float64)
+    seed = int(rng.integers(2**31))
+    found = KMeans(n_clusters, n_init=1, max_iter=LOCAL_STEPS, random_state=seed).fit(projected)
+    total = _totals(features, found.labels_, n_clusters)
+    used = total["sizes"] > 0
+    sizes = total["sizes"][used]
+    return {"centers": total["sums"][used] / sizes.astype(features.dtype)[:, None], "sizes": sizes}
 
 
 def join(said: list[Message], n_clusters: int, rng: np.random.Generator) -> Prototypes:
     """Cluster the clients' centers, weighted by their sizes, into joint prototypes."""
     centers, sizes = (np.concatenate([m[key] for m in said]) for key in ("centers", "sizes"))
+    if not len(centers):
+        raise InputError("no client has ten samples to cluster; give clients more samples")
     seed = int(rng.integers(2**31))
     joint = KMeans(min(n_clusters, len(centers)), n_init=3, random_state=seed)
     return joint.fit(centers, sample_weight=sizes).cluster_centers_
@@ -39,9 +53,8 @@ def join(said: list[Message], n_clusters: int, rng: np.random.Generator) -> Prot
 
 def sums(features: Features, prototypes: Prototypes) -> Message:
     """``sums`` and ``sizes`` of a client's samples nearest to each prototype."""
-    nearest = _distances(features, prototypes).argmin(axis=1)
-    member = np.eye(len(prototypes), dtype=features.dtype)[nearest]
-    return {"sums": member.T @ features, "sizes": member.sum(axis=0).astype(np.int64)}
+    _, near = _nearest(features, prototypes, 1)
+    return _totals(features, near[:, 0], len(prototypes))
 
 
 def moved(said: list[Message], prototypes: Prototypes) -> Prototypes:
@@ -57,14 +70,10 @@ def neighbors(features: Features, prototypes: Prototypes) -> Message:
     Weights fall with the squared distance beyond the nearest, in units of the client's median
     distance to the nearest.
     """
-    if not len(features):
-        shape = (0, min(NEAREST, len(prototypes)))
-        return {"near": np.zeros(shape, np.int64), "weight": np.zeros(shape)}
-    distances = _distances(features, prototypes)
-    near = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
-    beyond = np.take_along_axis(distances, near, axis=1)
-    unit = max(float(np.median(beyond[:, 0])), np.finfo(np.float32).tiny)
-    weight = np.exp(-(beyond - beyond[:, :1]) / unit)
+    distances, near = _nearest(features, prototypes, min(NEAREST, len(prototypes)))
+    unit = np.median(distances[:, 0]) if len(features) else 1.0
+    beyond = distances - distances[:, :1]
+    weight = np.exp(-beyond / max(unit, np.finfo(np.float32).tiny))
     return {"near": near, "weight": weight / weight.sum(axis=1, keepdims=True)}
 
 
@@ -86,8 +95,24 @@ def likeness(known: Message, classes: Profile) -> Float[np.ndarray, "samples cla
     return (known["weight"][:, :, None] * classes[known["near"]]).sum(axis=1)
 
 
-def _distances(features: Features, prototypes: Prototypes) -> Float[np.ndarray, "samples clusters"]:
-    """Squared distances; scikit-learn refuses to measure no samples."""
-    if not len(features):
-        return np.zeros((0, len(prototypes)))
-    return euclidean_distances(features, prototypes, squared=True)
+def _nearest(
+    features: Features, prototypes: Prototypes, n_nearest: int
+) -> tuple[Float[np.ndarray, "samples nearest"], Int64[np.ndarray, "samples nearest"]]:
+    """Squared distances to, and numbers of, the prototypes nearest to each sample."""
+    if not len(features):  # scikit-learn refuses to measure no samples
+        return np.zeros((0, n_nearest)), np.zeros((0, n_nearest), np.int64)
+    search = NearestNeighbors(n_neighbors=n_nearest, algorithm="brute", metric="sqeuclidean")
+    distances, near = search.fit(prototypes).kneighbors(features)
+    return distances.astype(np.float64), near.astype(np.int64)
+
+
+def _totals(features: Features, cluster: np.ndarray, n_clusters: int) -> Message:
+    """``sums`` and ``sizes`` of the samples in each cluster.
+
+    A sample alone in its cluster is left out: its sum would be the sample itself.
+    """
+    sizes = np.bincount(cluster, minlength=n_clusters)
+    rows = np.flatnonzero(sizes[cluster] > 1)
+    ones, start = np.ones(len(rows), features.dtype), np.arange(len(rows) + 1)
+    member = csr_array((ones, cluster[rows], start), shape=(len(rows), n_clusters))
+    return {"sums": member.T @ features[rows], "sizes": np.where(sizes > 1, sizes, 0)}

@@ -7,6 +7,7 @@ network learns. Clients send cluster centers, sums and counts, nothing else.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -50,10 +51,12 @@ def client(
             drops a sample. Strict while training: what survives is learned, and hides then.
         n_local: Number of clusters of a client before they are joined.
     """
-    how = _checked(view, _at(by, judgement))
+    how = _at(by, judgement)
+    if exchange == 0:
+        _check(view, how)
     if how == "network":
         looks = view.layers[OUTPUT].argmax(axis=1)
-        return _named(OUTPUT, {"alike": _table(looks, view)} if exchange == LAST else {}), {}
+        return _named(OUTPUT, {"alike": _counts(looks, view)} if exchange == LAST else {}), {}
     message: Message = {}
     remembered: Message = {}
     for layer, features in view.layers.items():
@@ -66,14 +69,14 @@ def client(
             sent = prototypes.sums(features, told["prototypes"])
         elif exchange == PROFILE[0]:
             known = prototypes.neighbors(features, told["prototypes"])
-            kept = np.ones(len(view.labels), bool) if view.kept is None else view.kept
-            sent = _clusters(view, known, kept, len(told["prototypes"]))
+            count = partial(_counts, known["near"][:, 0], view, len(told["prototypes"]))
+            sent = {"whole": count(), "kept": count(view.kept)}
         elif exchange in PROFILE:
             kept = _kept(view, known["likeness"], told["excess"], _at(tau, judgement))
-            sent = _clusters(view, known, kept, len(known["own"]))
+            sent = {"kept": _counts(known["near"][:, 0], view, len(known["own"]), kept)}
         else:
             known = _informed(view, known, told, blend=how == "mean" and exchange == LAST)
-            sent = {"alike": _table(known["likeness"].argmax(axis=1), view)}
+            sent = {"alike": _counts(known["likeness"].argmax(axis=1), view)}
         message |= _named(layer, sent)
         remembered |= _named(layer, known)
     return message, remembered
@@ -107,23 +110,21 @@ def server(
     """
     if weighting not in ("lift", "mode"):
         raise InputError(f"sanitizer sieve: weighting: {weighting!r} is neither lift nor mode")
+    if tests not in (1, 2):
+        raise InputError(f"sanitizer sieve: tests: {tests!r} is neither 1 nor 2")
     broadcast: Message = {}
     after: Message = {}
     for layer in _layers([*messages, state]):
         said, known = [_part(m, layer) for m in messages], _part(state, layer)
         if exchange == 0:
-            known = {"prototypes": prototypes.join(said, _at(n_clusters, judgement), rng)}
-            answer = known
+            answer = known = {"prototypes": prototypes.join(said, _at(n_clusters, judgement), rng)}
         elif exchange in LLOYD:
-            known = {"prototypes": prototypes.moved(said, known["prototypes"])}
-            answer = known
+            answer = known = {"prototypes": prototypes.moved(said, known["prototypes"])}
         elif exchange in PROFILE:
             if exchange == PROFILE[0]:
                 whole = np.stack([m["whole"] for m in said])
                 known = {"whole": whole, "own": own_clusters(whole) & own_cluster_test}
-            kept = np.stack([m["kept"] for m in said]) * ~known["own"]
-            profile = prototypes.profile(kept.sum(axis=0), lift=weighting == "lift")
-            answer = {"profile": profile, "own": known["own"]}
+            answer = _profiled(said, known["own"], weighting)
         else:
             alike = np.stack([m["alike"] for m in said])
             answer = {"excess": off_label(alike, ratio=ratio, tests=tests)}
@@ -175,26 +176,43 @@ def repair(
     return np.where(sure, label, nothing)
 
 
-def _checked(view: View, how: str) -> str:
+def _check(view: View, how: str) -> None:
+    """Raise InputError unless the view has what the judgement needs, in finite numbers."""
     if view.labels.ndim == 2:
         raise InputError("sanitizer sieve needs one label per sample (labels: single)")
     if how not in ("clusters", "network", "mean"):
-        raise InputError(f"sanitizer sieve: by: {how!r} is none of clusters, network, mean")
+        known = "clusters, network, mean; list one of them for each judgement"
+        raise InputError(f"sanitizer sieve: by: {how!r} is none of {known}")
     if how != "clusters" and OUTPUT not in view.layers:
         seen = "+".join(view.layers)
         raise InputError(f"sanitizer sieve: by: {how} needs output among the features, not {seen}")
     if how != "network" and set(view.layers) == {OUTPUT}:
         raise InputError(f"sanitizer sieve: by: {how} needs a layer besides output to cluster")
-    return how
+    for layer, features in view.layers.items():
+        if not np.isfinite(features).all():
+            wrong = f"features {layer} of client {view.client} are not finite"
+            raise InputError(f"sanitizer sieve: {wrong}: the model has diverged; lower lr")
 
 
-def _clusters(view: View, known: Message, kept: np.ndarray, n_clusters: int) -> Message:
-    """Labels in each cluster: of all samples, and of those that are kept as far as is known."""
-    cluster = known["near"][:, 0]
-    whole, counts = np.zeros((2, n_clusters, view.n_classes), np.int64)
-    np.add.at(whole, (cluster, view.labels), 1)
-    np.add.at(counts, (cluster[kept], view.labels[kept]), 1)
-    return {"whole": whole, "kept": counts}
+def _profiled(said: list[Message], own: np.ndarray, weighting: str) -> Message:
+    """What each cluster is like by the labels kept in it, without those of triggers' own."""
+    kept = np.stack([m["kept"] for m in said]) * ~own
+    profile = prototypes.profile(kept.sum(axis=0), lift=weighting == "lift")
+    return {"profile": profile, "own": own}
+
+
+def _counts(
+    rows: Int64[np.ndarray, " samples"],
+    view: View,
+    n_rows: int | None = None,
+    kept: Bool[np.ndarray, " samples"] | None = None,
+) -> Int64[np.ndarray, "rows classes"]:
+    """Count a client's samples, or those that are kept, by row (cluster or class) and label."""
+    n_rows = view.n_classes if n_rows is None else n_rows
+    cells = rows * view.n_classes + view.labels
+    cells = cells if kept is None else cells[kept]
+    size = n_rows * view.n_classes
+    return np.bincount(cells, minlength=size).reshape(n_rows, view.n_classes)
 
 
 def _informed(view: View, known: Message, told: Message, *, blend: bool) -> Message:
@@ -203,15 +221,6 @@ def _informed(view: View, known: Message, told: Message, *, blend: bool) -> Mess
     if blend:
         looks = (looks + view.layers[OUTPUT]) / 2
     return known | {"likeness": looks, "own": told["own"][view.client]}
-
-
-def _table(
-    looks: Int64[np.ndarray, " samples"], view: View
-) -> Int64[np.ndarray, "classes classes"]:
-    """Count samples by the class that they look like and their label."""
-    counts = np.zeros((view.n_classes, view.n_classes), np.int64)
-    np.add.at(counts, (looks, view.labels), 1)
-    return counts
 
 
 def _kept(

@@ -143,8 +143,14 @@ def test_flips_are_found_at_those_who_flip_be_they_many_or_few(n_malicious):
 def test_honest_clients_are_accused_of_labels_that_others_have_lost_by_one_test_alone():
     counts = poisoned(tables(np.random.default_rng(0)), range(8), 3, 2, 1.0)
     assert hits(counts, 3, 2) == set(range(8))
-    accused = {client for client, _, label in flagged(counts, tests=1) if label == 3}
+    accused = {client for client, _, label in flagged(counts, tests=1, least=0) if label == 3}
     assert accused == {8, 9}
+
+
+def test_an_excess_below_the_least_is_let_be():
+    counts = poisoned(tables(np.random.default_rng(0)), range(2), 3, 2, 0.1)
+    assert {client for client, _, _ in flagged(counts, least=0.02)} == {0, 1}
+    assert flagged(counts, least=0.2) == set()
 
 
 def test_twice_as_much_of_a_label_is_no_excess():

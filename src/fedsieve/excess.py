@@ -28,9 +28,13 @@ class Split:
     low_rate: Float[np.ndarray, "..."]
     high_rate: Float[np.ndarray, "..."]
 
-    def stands_out(self, gate: float, ratio: float) -> Bool[np.ndarray, "..."]:
-        """Whether the gain passes the gate and the high rate is so many times the low one."""
-        return (self.gain > gate) & (self.high_rate > ratio * self.low_rate)
+    def stands_out(self, gate: float, ratio: float, least: float = 0.0) -> Bool[np.ndarray, "..."]:
+        """Whether the gain passes the gate, and the high rate is well above the low one.
+
+        Well: ``ratio`` times the low rate, and ``least`` more.
+        """
+        above = (self.high_rate > ratio * self.low_rate) & (self.high_rate - self.low_rate > least)
+        return above & (self.gain > gate)
 
 
 def split(k: Counts, n: Counts) -> Split:
@@ -70,7 +74,11 @@ def gate(n_classes: int) -> float:
 
 
 def off_label(
-    counts: Int64[np.ndarray, "clients classes classes"], *, ratio: float = 2.0, tests: int = 2
+    counts: Int64[np.ndarray, "clients classes classes"],
+    *,
+    ratio: float = 2.0,
+    least: float = 0.02,
+    tests: int = 2,
 ) -> Float[np.ndarray, "clients classes classes"]:
     """Estimate how much of what looks like class a carries label y, beyond what others show.
 
@@ -84,6 +92,8 @@ def off_label(
     Args:
         counts: Samples of each client that look like class a (axis 1) and carry label y (axis 2).
         ratio: How many times the low rate the high one must be.
+        least: By how much it must exceed the low one. Clients' rates differ by more than chance,
+            since a network fits those that it was trained on last; what is smaller does no harm.
         tests: 1 drops the second test, for comparison.
 
     Returns:
@@ -93,13 +103,13 @@ def off_label(
     alike = np.broadcast_to(counts.sum(axis=2, keepdims=True), counts.shape)
     labeled = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
     off = ~np.eye(n_classes, dtype=bool)
-    price = gate(n_classes)
+    bounds = (gate(n_classes), ratio, least)
     first = split(counts, alike)
-    flagged = first.high & _both(first, counts, labeled, price, ratio, tests) & off
+    flagged = first.high & _both(first, counts, labeled, bounds, tests) & off
     low = np.where(flagged.any(axis=0), first.low_rate, np.nan)
     strays = (counts * off).sum(axis=1)
     whole = split(strays, counts.sum(axis=(1, 2))[:, None] - alike.diagonal(axis1=1, axis2=2))
-    found = _both(whole, strays, counts.sum(axis=1), price, ratio, tests)
+    found = _both(whole, strays, counts.sum(axis=1), bounds, tests)
     group = np.broadcast_to(whole.high[:, None, :], counts.shape)
     weak = fixed(counts, alike, group)
     more = group & (weak.stands_out(0, ratio) & found[None, :]) & off & np.isnan(low)
@@ -124,7 +134,7 @@ def own_clusters(
     n = np.broadcast_to(counts.sum(axis=(1, 2), keepdims=True), counts.shape)
     labeled = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
     first = split(counts, n)
-    found = _both(first, counts, labeled, gate(counts.shape[2]), ratio, 2)
+    found = _both(first, counts, labeled, (gate(counts.shape[2]), ratio, 0.0), 2)
     return first.high & found & (counts.sum(axis=0) >= least)
 
 
@@ -146,11 +156,11 @@ def posterior(
 
 
 def _both(
-    first: Split, k: Counts, n: Counts, price: float, ratio: float, tests: int
+    first: Split, k: Counts, n: Counts, bounds: tuple[float, float, float], tests: int
 ) -> Bool[np.ndarray, "..."]:
     """Whether a split stands out, by its own trials and, for the same clients, by others."""
-    found = first.stands_out(price, ratio)
-    return found & fixed(k, n, first.high).stands_out(price, ratio) if tests > 1 else found
+    found = first.stands_out(*bounds)
+    return found & fixed(k, n, first.high).stands_out(*bounds) if tests > 1 else found
 
 
 def _likelihood(

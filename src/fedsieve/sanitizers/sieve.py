@@ -91,6 +91,7 @@ def server(
     judgement: int,
     n_clusters: Sequence[int] = (50, 20),
     ratio: float = 2.0,
+    least: float = 0.02,
     tests: int = 2,
     weighting: str = "lift",
     own_cluster_test: bool = True,
@@ -100,6 +101,7 @@ def server(
     Args:
         n_clusters: For each judgement, the number of joint clusters; the last entry goes on.
         ratio: How many times the rate of the others a flagged client's rate must be.
+        least: By how much it must exceed theirs, as a share of what looks like a class.
         tests: 2, or 1 for the share of what looks like a alone.
         weighting: "lift" or "mode", see ``prototypes.profile``.
         own_cluster_test: Whether to look for clusters that a trigger has made for itself.
@@ -127,7 +129,7 @@ def server(
             answer = _profiled(said, known["own"], weighting)
         else:
             alike = np.stack([m["alike"] for m in said])
-            answer = {"excess": off_label(alike, ratio=ratio, tests=tests)}
+            answer = {"excess": off_label(alike, ratio=ratio, least=least, tests=tests)}
             known = known | answer | {"alike": alike}
         broadcast |= _named(layer, answer)
         after |= _named(layer, known)

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 
 from fedsieve import figures
-from fedsieve.statistics import summarize
 
 ORDER = ["none", "krum", "fdsd", "flip", "patch"]
 LEVELS = {"none": 0.8, "krum": 0.6, "fdsd": 0.9}
@@ -28,23 +27,6 @@ def rounds_of(attacks=("flip",), ratios=(0.25,), defenses=("fdsd", "none"), n_se
     )
 
 
-def summary_of(*rows):
-    """Summary over two seeds from (attack, ratio, defense, metric, the two values)."""
-    labels = ["attack", "ratio", "defense", "metric", "value"]
-    frame = pd.DataFrame(rows, columns=labels).assign(task="mnist", partition="iid-10")
-    frame = frame.assign(seed=[[1, 2]] * len(frame)).explode(["value", "seed"])
-    return summarize(frame.astype({"value": float, "seed": int}))
-
-
-BARS = summary_of(
-    ("flip", 0.25, "fdsd", "sanitization.recall", [0.9, 0.92]),
-    ("flip", 0.25, "fdsd", "sanitization.clean_lost", [0.3, 0.3]),
-    ("patch", 0.25, "fdsd", "sanitization.clean_lost", [0.2, 0.2]),
-    ("patch", 0.25, "krum", "sanitization.recall", [0.5, 0.5]),
-    ("flip", 0.25, "none", "sanitization.recall", [math.nan, math.nan]),
-)
-
-
 def new_axes():
     return Figure().subplots()
 
@@ -55,17 +37,6 @@ def panels(figure):
 
 def legend_labels(legend):
     return [text.get_text() for text in legend.get_texts()]
-
-
-def test_32_defenses_look_different():
-    looks = {
-        (str(s["color"]), s["linestyle"]) for s in figures.styles(map(str, range(32))).values()
-    }
-    assert len(looks) == 32
-
-
-def test_look_depends_on_the_place_in_the_order_alone():
-    assert figures.styles(ORDER)["fdsd"] == figures.styles([*ORDER[:3], "new"])["fdsd"]
 
 
 def test_one_line_per_defense_in_the_given_order():
@@ -190,53 +161,7 @@ def test_feature_panels_have_title_and_legend_each():
     assert all(ax.get_legend() is not None for ax in panels(drawn))
 
 
-def test_bars_are_means_with_whiskers_of_the_interval():
-    # .90, .92: mean .91, sd .0141421, half-width 12.706205 * .0141421 / sqrt(2) = .1270620
-    recall, lost = figures.sanitization_bars(BARS, ORDER).axes
-    (krum, fdsd) = recall.containers[1::2]
-    assert [bar.get_height() for bar in fdsd] == pytest.approx([0.91])
-    (whisker,) = fdsd.errorbar[2][0].get_segments()
-    assert whisker[:, 1] == pytest.approx([0.91 - 0.127062, 0.91 + 0.127062])
-    assert [bar.get_height() for bar in krum] == [0.5]
-    assert [bar.get_height() for bar in lost.containers[-1]] == [0.3, 0.2]
-
-
-def test_bars_leave_out_defenses_that_do_not_sanitize():
-    drawn = figures.sanitization_bars(BARS, ORDER)
-    assert legend_labels(drawn.legends[0]) == ["krum", "fdsd"]
-    assert [t.get_text() for t in drawn.axes[1].get_xticklabels()] == ["flip\n25 %", "patch\n25 %"]
-
-
-def test_bars_without_sanitizers_say_so():
-    drawn = figures.sanitization_bars(BARS[BARS["defense"] == "none"], ORDER)
-    assert drawn.texts[0].get_text() == "no defense here removes samples"
-
-
-@pytest.mark.parametrize("ending", ["pdf", "png", "svg"])
-def test_same_data_give_the_same_bytes(tmp_path, ending):
-    for name in ("a", "b"):
-        figures.save(figures.curves(rounds_of(), ORDER), tmp_path / f"{name}.{ending}")
-    written = (tmp_path / f"a.{ending}").read_bytes()
-    assert written == (tmp_path / f"b.{ending}").read_bytes()
-    assert len(written) > 1000
-
-
-def test_files_carry_no_date(tmp_path):
-    for name, date in (("a.pdf", b"CreationDate"), ("a.svg", b"dc:date")):
-        figures.save(figures.curves(rounds_of(), ORDER), tmp_path / name)
-        assert date not in (tmp_path / name).read_bytes()
-
-
-def test_saving_again_gives_the_same_bytes(tmp_path):
-    drawn = figures.curves(rounds_of(), ORDER)
-    for name in ("a.png", "b.pdf", "c.png"):
-        figures.save(drawn, tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "c.png").read_bytes()
-
-
 def test_inputs_are_left_as_they_are():
-    rounds, bars = rounds_of(["patch", "flip"]), BARS.copy()
+    rounds = rounds_of(["patch", "flip"])
     figures.curves(rounds, ORDER)
-    figures.sanitization_bars(bars, ORDER)
     assert_frame_equal(rounds, rounds_of(["patch", "flip"]))
-    assert_frame_equal(bars, BARS)

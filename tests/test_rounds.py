@@ -352,7 +352,9 @@ def test_a_scenario_is_scored_from_what_training_wrote(tmp_path, scenario, train
     stage("train")(**arguments)
     read = {key: arguments[key] for key in ("data", "attack")}
     model = arguments["task"]["model"]
-    stage("floor")(**read, weights=arguments["model"], model=model, floor=tmp_path / "floor.json")
+    unattacked = {"weights": arguments["model"], "predictions": arguments["predictions"]}
+    last = {"last_rounds": 1, "floor": tmp_path / "floor.json"}
+    stage("floor")(**read, **unattacked, **last, model=model)
     read |= {key: arguments[key] for key in ("clients", "poisoning", "predictions", "kept")}
     read |= {
         "clients_log": arguments["clients_log"],

@@ -92,6 +92,11 @@ def test_cell_of_one_seed_has_no_half_width():
     assert found.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0"
 
 
+def test_a_zero_has_no_sign():
+    assert tables.cell(-0.04, 0.1) == "0.0 ± 0.1"
+    assert tables.cell(-0.06, math.nan) == "-0.1"
+
+
 def test_undefined_cells_are_dashes():
     assert TABLE.loc[("25 %", "none"), ("flip", "ASR %")] == tables.UNDEFINED
     assert TABLE.loc[("0 %", "none"), ("flip", "ASR %")] == tables.UNDEFINED

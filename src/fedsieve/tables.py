@@ -204,7 +204,8 @@ def cell(mean: float, half: float, outside: bool = False) -> str:
     if np.isnan(mean):
         return UNDEFINED
     mark = OUTSIDE if outside else ""
-    return f"{mean:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + mark
+    shown = round(mean, 1) + 0.0  # no minus before a zero
+    return f"{shown:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + mark
 
 
 def _cells_are(shown: pd.DataFrame) -> str:

@@ -20,7 +20,7 @@ def read_metrics(grid: Mapping[str, Any], files: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             labels | {"metric": metric, "value": value}
-            for labels, path in _labeled(grid, files)
+            for labels, path in labeled(grid, files)
             for metric, value in read_json(path).items()
         ]
     ).astype({"value": float})
@@ -28,10 +28,11 @@ def read_metrics(grid: Mapping[str, Any], files: str) -> pd.DataFrame:
 
 def read_rounds(grid: Mapping[str, Any], files: str) -> pd.DataFrame:
     """Read the rounds of all scenarios: a row per scenario and round, with its labels."""
-    frames = [pd.read_csv(path).assign(**labels) for labels, path in _labeled(grid, files)]
+    frames = [pd.read_csv(path).assign(**labels) for labels, path in labeled(grid, files)]
     return pd.concat(frames, ignore_index=True)
 
 
-def _labeled(grid: Mapping[str, Any], files: str) -> Iterable[tuple[dict[str, Any], Path]]:
+def labeled(grid: Mapping[str, Any], files: str) -> Iterable[tuple[dict[str, Any], Path]]:
+    """Yield the labels of each scenario of a grid, and its file."""
     for labels in scenarios(grid):
         yield labels | {"ratio": float(labels["ratio"])}, Path(files.format(**labels))

@@ -7,8 +7,8 @@ import pytest
 
 
 def digests(workspace, folder="results"):
-    """SHA-256 of each artifact; logs, run.json and benchmarks tell of the run, not its result."""
-    told = ("*.log", "run.json", "*.benchmark.tsv", ".*")
+    """SHA-256 of each artifact; logs, run.json, benchmarks and times tell of the run."""
+    told = ("*.log", "run.json", "*.benchmark.tsv", "batch_times.*", "*-batch-times.csv", ".*")
     return {
         str(path.relative_to(workspace.root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in (workspace.root / folder).rglob("*")

@@ -13,8 +13,14 @@ import pytest
 
 PACKAGE = "src/fedsieve"
 
-SUMMARY = {"table": 1, "curves": 1, "sanitization_bars": 1}
+SUMMARY = {"table": 1, "curves": 1, "sanitization_bars": 1, "success_bars": 1}
 """What follows from any evaluation; the bars are drawn from the table."""
+
+TIMES = {"batch_times": 1}
+"""The figure that follows from any training of the grid."""
+
+MAPS = {"feature_maps": 1}
+"""The figure of the undefended models, poisoned by the attack patch and unattacked."""
 
 FEATURES = {"warmup": 3, "features": 9}
 """One encoder an attack, and a view of it for each of 3 clients."""
@@ -25,9 +31,9 @@ SANITIZING = {"sanitize_client": 9, "sanitize_server": 3, "keep_client": 9, "kee
 REDRAWN = {"feature_space": 1}
 """The figure of the views and of what the sanitizer kept of them."""
 
-TRAINING = {"train": 13, "floor": 3, "evaluate": 12, **SUMMARY}
+TRAINING = {"train": 13, "floor": 3, "evaluate": 12, **SUMMARY, **TIMES}
 
-ONE_DEFENSE = {"train": 3, "evaluate": 3, **SUMMARY}
+ONE_DEFENSE = {"train": 3, "evaluate": 3, **SUMMARY, **TIMES}
 
 ONE_ATTACK = {
     "poison": 1,
@@ -42,16 +48,17 @@ ONE_ATTACK = {
     "floor": 1,
     "evaluate": 4,
     **SUMMARY,
+    **TIMES,
     **REDRAWN,
 }
 
 TWO_ATTACKS = ONE_ATTACK | {
-    rule: 2 * n for rule, n in ONE_ATTACK.items() if rule not in SUMMARY | REDRAWN
+    rule: 2 * n for rule, n in ONE_ATTACK.items() if rule not in SUMMARY | TIMES | REDRAWN
 }
 
 ONE_SEED = {"partition": 1, "poison": 4, **FEATURES, **SANITIZING, "oracle": 3, **TRAINING}
 
-EVERYTHING = {"fetch": 1, "data": 1, **ONE_SEED, **REDRAWN}
+EVERYTHING = {"fetch": 1, "data": 1, **ONE_SEED, **REDRAWN, **MAPS}
 
 NOTHING: dict[str, int] = {}
 
@@ -122,12 +129,12 @@ CASES = {
     # neither. The unattacked model is the floor of every evaluation.
     "aggregator-fedavg": (
         code("aggregators/fedavg"),
-        {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING, "train": 10},
+        {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING, **MAPS, "train": 10},
     ),
     "aggregator-mean": (code("aggregators/mean"), ONE_DEFENSE),
     "attack-hybrid": (code("attacks/hybrid"), ONE_ATTACK),
     # hybrid composes the two others
-    "attack-backdoor-and-hybrid": (code("attacks/backdoor"), TWO_ATTACKS),
+    "attack-backdoor-and-hybrid": (code("attacks/backdoor"), TWO_ATTACKS | MAPS),
     "attack-label-flip-and-hybrid": (code("attacks/label_flip"), TWO_ATTACKS),
     # the views stay; fdsd alone trains on what the sanitizer keeps
     "sanitizer": (
@@ -137,18 +144,20 @@ CASES = {
     "clustering": (code("clustering"), {**SANITIZING, **REDRAWN, **ONE_DEFENSE}),
     "oracles": (code("oracles"), {"oracle": 3, **ONE_DEFENSE}),
     # the warm-up is federated too; what is poisoned does not depend on it, nor do the oracles
-    "rounds": (code("rounds"), {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING}),
-    "model": (code("models/cnn2"), {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING}),
+    "rounds": (code("rounds"), {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING, **MAPS}),
+    "model": (code("models/cnn2"), {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING, **MAPS}),
     "data-set": (code("datasets/digits"), EVERYTHING),
     "records": (code("records"), EVERYTHING),
-    "stage-train": (code("stages/train"), TRAINING),
+    "stage-train": (code("stages/train"), TRAINING | MAPS),
     "stage-evaluate": (code("stages/evaluate"), {"evaluate": 12, **SUMMARY}),
     "metrics": (code("metrics"), {"floor": 3, "evaluate": 12, **SUMMARY}),
-    "figures": (code("figures"), {"curves": 1, "sanitization_bars": 1, "feature_space": 1}),
+    "figures": (code("figures"), {"curves": 1, "feature_space": 1}),
+    "bars": (code("bars"), {"sanitization_bars": 1, "success_bars": 1}),
+    "responses": (code("responses"), MAPS),
     # the bars are drawn from the table
-    "tables": (code("tables"), {"table": 1, "sanitization_bars": 1}),
+    "tables": (code("tables"), {"table": 1, "sanitization_bars": 1, "success_bars": 1}),
     # tables and figures share it
-    "statistics": (code("statistics"), {**SUMMARY, **REDRAWN}),
+    "statistics": (code("statistics"), {**SUMMARY, **TIMES, **REDRAWN, **MAPS}),
     "unused-model": (code("models/resnet18"), NOTHING),
     "unused-data-set": (code("datasets/mnist"), NOTHING),
     "new-plug-in": (new_file, NOTHING),
@@ -161,10 +170,10 @@ CASES = {
         ONE_ATTACK,
     ),
     "config-keys-in-another-order": (config(reverse_keys), NOTHING),
-    # the feature space is drawn for the first seed
+    # the feature space and the feature maps are drawn for the first seed
     "config-new-seed": (config(lambda c: c["grids"]["demo"]["seed"].append(2)), ONE_SEED),
     # less what has no ratio: the partition, the unattacked run (1 poisoning, 1 training) and the
-    # floors; the feature space is drawn for the middle ratio, which of two is the second: 0.5
+    # floors; both are drawn for the middle ratio, which of two is the second: 0.5
     "config-new-ratio": (
         config(lambda c: c["grids"]["demo"].update(ratio=[0.4, 0.5])),
         {
@@ -175,6 +184,7 @@ CASES = {
             "train": 12,
             "evaluate": 12,
             **SUMMARY,
+            **TIMES,
         },
     ),
     # its keep masks are there already
@@ -195,7 +205,7 @@ CASES = {
         {"features": 9, **SANITIZING, **REDRAWN, **ONE_DEFENSE},
     ),
     # nothing before training depends on its length
-    "config-rounds": (config(lambda c: c["tasks"]["digits"].update(rounds=4)), TRAINING),
+    "config-rounds": (config(lambda c: c["tasks"]["digits"].update(rounds=4)), TRAINING | MAPS),
     # only fdsd trains on what comes of the encoder
     "config-warm-up": (
         config(lambda c: c["tasks"]["digits"]["warmup"].update(steps=21)),

@@ -47,7 +47,10 @@ def test_tables_name_every_defense_of_the_grid(finished, kind):
     assert all(defense in text for defense in ("none", "fdsd", "perfect", "mean"))
 
 
-@pytest.mark.parametrize("name", ["curves", "sanitization", "features-fdsd"])
+@pytest.mark.parametrize(
+    "name",
+    ["curves", "sanitization", "success", "batch_times", "features-fdsd", "feature_maps"],
+)
 def test_figures_are_drawn_as_png_and_pdf(finished, name):
     stem = finished.root / "results/figures/demo" / name
     assert stem.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
@@ -69,12 +72,36 @@ def test_a_dry_run_without_a_target_plans_all(fresh):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_configuration_plans_tables_figures_and_trainings(fresh, name):
     planned = fresh.planned(config=f"config/{name}")
-    assert {"fetch", "train", "table", "curves", "sanitization_bars"} <= planned.keys()
+    assert {"fetch", "train", "table", "curves", "success_bars", "batch_times"} <= planned.keys()
+
+
+def test_a_sanitizer_that_flags_clients_has_a_figure_of_its_flags(fresh):
+    config = fresh.config()
+    config["sanitizers"]["sieve"] = {
+        "use": "sieve",
+        "features": ["conv2", "output"],
+        "before_rounds": [1, 3],
+    }
+    config["defenses"]["sieve"] = {"sanitize": "sieve", "aggregate": {"use": "fedavg"}}
+    config["grids"]["demo"]["defense"].append("sieve")
+    fresh.configure(config)
+    planned = jobs(fresh.run(*EVERY_JOB))
+    [flags] = [job for job in planned if job["rule"] == "flags"]
+    assert flags["input"].count("/sieve/kept.npz") == 3
+    assert "/none/" not in flags["input"]
+
+
+def test_without_an_undefended_model_of_a_backdoor_no_feature_maps_are_planned(fresh):
+    for changed in ({"defense": ["fdsd"]}, {"attack": ["flip-3to2"]}):
+        config = fresh.config()
+        config["grids"]["demo"] |= changed
+        path = fresh.configure(config, "config/changed.yaml")
+        assert "feature_maps" not in fresh.planned(config=path)
 
 
 def test_the_listing_holds_every_job(listing):
-    # as in test_reruns: 78 jobs and the rule that collects them
-    assert len(listing) == 79
+    # as in test_reruns: 81 jobs and the rule that collects them
+    assert len(listing) == 82
 
 
 def test_no_job_of_a_sanitizer_sees_the_poison(listing):
@@ -134,7 +161,7 @@ def test_jobs_with_a_model_ask_for_a_gpu_and_others_do_not(listing):
 
 def test_on_the_cpu_no_job_asks_for_a_gpu(finished):
     found = jobs(finished.run(*EVERY_JOB, "--config", "device=cpu"))
-    assert len(found) == 79
+    assert len(found) == 82
     assert not [job for job in found if "gpu=1" in job.get("resources", "")]
 
 
@@ -176,7 +203,16 @@ def test_the_report_loads_nothing_from_elsewhere(page):
 
 
 @pytest.mark.parametrize(
-    "name", ["demo.html", "curves.png", "sanitization.png", "features-fdsd.png"]
+    "name",
+    [
+        "demo.html",
+        "curves.png",
+        "sanitization.png",
+        "success.png",
+        "batch_times.png",
+        "features-fdsd.png",
+        "feature_maps.png",
+    ],
 )
 def test_the_report_holds_every_table_and_figure(page, name):
     assert name in page

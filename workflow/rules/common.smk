@@ -111,6 +111,11 @@ def n_clients(w):
     return entry("partitions", w.partition, "n_clients")
 
 
+def last_rounds(w):
+    """Number of rounds at the end whose mean a table shows."""
+    return entry("tasks", w.task).get("last_rounds", 1)
+
+
 def every_client(pattern):
     """Input function: a file of each client."""
     return lambda w: expand(pattern, client=range(n_clients(w)), allow_missing=True)
@@ -246,6 +251,16 @@ def clustering_sanitizers(grid):
     ]
 
 
+FLAGGING = {"sieve"}
+"""Sanitizers whose servers record excess rates, of which the figure of flags is made."""
+
+
+def flagging_sanitizers(grid):
+    """Sanitizers of a grid whose flags can be drawn."""
+    found = sanitized(grid).items()
+    return [k for k, v in found if "before_rounds" in v and v["use"] in FLAGGING]
+
+
 def figures():
     """All figures of the grids to run."""
     attacked = [
@@ -253,9 +268,12 @@ def figures():
         for g in config["run"]
         if set(config["grids"][g]["attack"]) - {grids.UNATTACKED}
     ]
-    stems = [f"{g}/curves" for g in config["run"]]
+    always = ["curves", "success", "batch_times"]
+    stems = [f"{g}/{name}" for g in config["run"] for name in always]
     stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]
     stems += [f"{g}/features-{s}" for g in attacked for s in clustering_sanitizers(g)]
+    stems += [f"{g}/feature_maps" for g in attacked if backdoored(g)]
+    stems += [f"{g}/flags-{s}" for g in config["run"] for s in flagging_sanitizers(g)]
     return expand("results/figures/{stem}.{kind}", stem=stems, kind=["png", "pdf"])
 
 
@@ -292,6 +310,50 @@ def drawn(pattern):
                 client=range(entry("partitions", s["partition"], "n_clients")),
             )
         ]
+
+    return files
+
+
+def backdoored(grid):
+    """Backdoor attacks of a grid, if it trains a model without a defense on what they poison."""
+    grid = config["grids"][grid]
+    attacks = [a for a in grid["attack"] if entry("attacks", a)["use"] == "backdoor"]
+    return attacks if "none" in grid["defense"] else []
+
+
+def mapped_scenario(w):
+    """The undefended model whose feature maps a figure shows: of the grid's first backdoor."""
+    shown = {s["attack"]: s for s in drawn_scenarios(w)}
+    return {**shown[backdoored(w.grid)[0]], "defense": "none"}
+
+
+def mapped(pattern):
+    """Input function: a file of the model whose feature maps a figure shows."""
+    return lambda w: pattern.format(**mapped_scenario(w))
+
+
+def mapped_entry(w, section, axis, *path):
+    """What the configuration says of the label that this model has on an axis of the grid."""
+    return entry(section, mapped_scenario(w)[axis], *path)
+
+
+def flagging_grid(w):
+    """A grid with those of its defenses that use a sanitizer."""
+    grid = config["grids"][w.grid]
+    users = [
+        d
+        for d in grid["defense"]
+        if entry("defenses", d).get("sanitize") == w.sanitizer
+    ]
+    return {**grid, "defense": users}
+
+
+def flagging_files(pattern):
+    """Input function: a file of each scenario of a grid in which a sanitizer is used."""
+
+    def files(w):
+        found = [pattern.format(**s) for s in grids.scenarios(flagging_grid(w))]
+        return list(dict.fromkeys(found))
 
     return files
 

@@ -105,3 +105,129 @@ rule feature_space:
         "python -m fedsieve feature_space --attacks {params.attacks}"
         " --poisonings {input.poisonings} --clients {input.clients} --keeps {input.keeps}"
         " --views {input.views} --figures {output} > {log} 2>&1"
+
+
+rule success_bars:
+    input:
+        "results/tables/{grid}.csv",
+    output:
+        png=report(
+            "results/figures/{grid}/success.png",
+            caption="../report/success.rst",
+            category="Figures",
+            labels={
+                "grid": "{grid}",
+                "figure": "accuracy and attack success at the end",
+            },
+        ),
+        pdf="results/figures/{grid}/success.pdf",
+    log:
+        "results/figures/{grid}/success.log",
+    conda:
+        ENVIRONMENT
+    params:
+        order=label_order,
+        code=code("success_bars"),
+    shell:
+        "python -m fedsieve success_bars --summary {input} --order {params.order:q}"
+        " --figures {output} > {log} 2>&1"
+
+
+rule batch_times:
+    input:
+        clients_logs=scenario_files("clients.csv"),
+        records=scenario_files("run.json"),
+    output:
+        png=report(
+            "results/figures/{grid}/batch_times.png",
+            caption="../report/batch_times.rst",
+            category="Figures",
+            labels={"grid": "{grid}", "figure": "time per batch in training"},
+        ),
+        pdf="results/figures/{grid}/batch_times.pdf",
+        csv="results/tables/{grid}-batch-times.csv",
+    log:
+        "results/figures/{grid}/batch_times.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=spec("grids", "grid"),
+        clients_logs=lambda w: f"{SCENARIO}/clients.csv",
+        records=lambda w: f"{SCENARIO}/run.json",
+        order=label_order,
+        code=code("batch_times"),
+    shell:
+        "python -m fedsieve batch_times --grid {params.grid:q}"
+        " --clients-logs {params.clients_logs:q} --records {params.records:q}"
+        " --order {params.order:q} --table {output.csv} --figures {output.png} {output.pdf}"
+        " > {log} 2>&1"
+
+
+rule feature_maps:
+    input:
+        data=mapped(f"{TASK}/data.npz"),
+        weights=mapped(f"{SCENARIO}/model.safetensors"),
+        unattacked=mapped(f"{UNDEFENDED}/model.safetensors"),
+    output:
+        png=report(
+            "results/figures/{grid}/feature_maps.png",
+            caption="../report/feature_maps.rst",
+            category="Figures",
+            labels={
+                "grid": "{grid}",
+                "figure": "feature maps with and without trigger",
+            },
+        ),
+        pdf="results/figures/{grid}/feature_maps.pdf",
+    log:
+        "results/figures/{grid}/feature_maps.log",
+    conda:
+        ENVIRONMENT
+    params:
+        attack=lambda w: json.dumps(
+            mapped_entry(w, "attacks", "attack"), sort_keys=True
+        ),
+        model=lambda w: json.dumps(
+            mapped_entry(w, "tasks", "task", "model"), sort_keys=True
+        ),
+        scenario=lambda w: json.dumps(mapped_scenario(w), sort_keys=True),
+        code=code(
+            "feature_maps",
+            ("models", lambda w: mapped_entry(w, "tasks", "task", "model", "use")),
+            ("attacks", lambda w: mapped_entry(w, "attacks", "attack", "use")),
+        ),
+    shell:
+        "python -m fedsieve feature_maps --data {input.data} --weights {input.weights}"
+        " --unattacked {input.unattacked} --attack {params.attack:q} --model {params.model:q}"
+        " --scenario {params.scenario:q} --figures {output} > {log} 2>&1"
+
+
+rule flags:
+    input:
+        kept=flagging_files(f"{SCENARIO}/kept.npz"),
+        poisonings=flagging_files(f"{POISONED}/poisoning.npz"),
+    output:
+        png=report(
+            "results/figures/{grid}/flags-{sanitizer}.png",
+            caption="../report/flags.rst",
+            category="Figures",
+            labels={
+                "grid": "{grid}",
+                "figure": "clients and cells flagged, {sanitizer}",
+            },
+        ),
+        pdf="results/figures/{grid}/flags-{sanitizer}.pdf",
+        csv="results/tables/{grid}-flags-{sanitizer}.csv",
+    log:
+        "results/figures/{grid}/flags-{sanitizer}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=lambda w: json.dumps(flagging_grid(w), sort_keys=True),
+        kept=lambda w: f"{SCENARIO}/kept.npz",
+        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        code=code("flags"),
+    shell:
+        "python -m fedsieve flags --grid {params.grid:q} --kept {params.kept:q}"
+        " --poisonings {params.poisonings:q} --sanitizer {wildcards.sanitizer}"
+        " --table {output.csv} --figures {output.png} {output.pdf} > {log} 2>&1"

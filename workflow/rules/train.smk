@@ -40,6 +40,7 @@ rule floor:
     input:
         data=f"{TASK}/data.npz",
         weights=f"{UNDEFENDED}/model.safetensors",
+        predictions=f"{UNDEFENDED}/predictions.npz",
     output:
         f"{PARTITIONED}/{{attack}}/floor.json",
     log:
@@ -51,6 +52,7 @@ rule floor:
     params:
         attack=spec("attacks", "attack"),
         model=spec("tasks", "task", "model"),
+        last_rounds=last_rounds,
         code=code(
             "floor",
             used("models", "tasks", "task", "model"),
@@ -58,7 +60,7 @@ rule floor:
         ),
     shell:
         "python -m fedsieve floor --data {input.data} --weights {input.weights}"
-        " --attack {params.attack:q} --model {params.model:q} --floor {output}"
+        " --predictions {input.predictions} --last-rounds {params.last_rounds} --attack {params.attack:q} --model {params.model:q} --floor {output}"
         " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
 
 
@@ -80,7 +82,7 @@ rule evaluate:
         ENVIRONMENT
     params:
         attack=spec("attacks", "attack"),
-        last_rounds=lambda w: entry("tasks", w.task).get("last_rounds", 1),
+        last_rounds=last_rounds,
         code=code("evaluate", used("attacks", "attacks", "attack")),
     shell:
         "python -m fedsieve evaluate --data {input.data} --clients {input.clients}"

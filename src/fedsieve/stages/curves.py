@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsieve import figures as draw
+from fedsieve import look
 from fedsieve.tidy import read_rounds
 
 
@@ -17,5 +18,4 @@ def curves(*, grid: dict[str, Any], files: str, order: list[str], figures: list[
         figures: Written: the same figure in each format that the endings name.
     """
     drawn = draw.curves(read_rounds(grid, files), order)
-    for path in figures:
-        draw.save(drawn, path)
+    look.save(drawn, *figures)

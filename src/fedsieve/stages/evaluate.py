@@ -37,7 +37,9 @@ def evaluate(
     """Write the scenario's numbers; all rates are fractions, null where one is undefined.
 
     ``accuracy_lost`` and ``asr_excess`` are differences to the run without attack and defense of
-    the same seed, so that their interval over seeds is a paired one.
+    the same seed, so that their interval over seeds is a paired one. Multi-label data also have
+    ``auc``, the final model's macro AUC, and ``accuracy_trivial``: what answering no to every label
+    scores, 87.5 % where each image has one of eight, and without which accuracy says little.
 
     Args:
         data, clients, poisoning: The data set, who holds it, and the ground truth.
@@ -69,6 +71,8 @@ def evaluate(
     found = {**final, **clean, **_differences(final, clean)}
     if said is not None:
         found["auc"] = metrics.macro_auc(said, test.labels)
+        nothing = np.zeros_like(test.labels)
+        found["accuracy_trivial"] = metrics.accuracy(nothing, test.labels)
     found |= _detection(pd.read_csv(clients_log), truth.malicious)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if done["sanitized"]:

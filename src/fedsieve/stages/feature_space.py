@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from fedsieve import figures as draw
+from fedsieve import look
 from fedsieve.artifacts import read_partition, read_poisoning, read_verdict, read_view
 
 
@@ -38,8 +39,7 @@ def feature_space(
         groups = _groups(truth.mask(len(held.client))[rows], kept[rows])
         panels.append((f"{attack}, client {shown}", points, groups))
     drawn = draw.features(panels)
-    for path in figures:
-        draw.save(drawn, path)
+    look.save(drawn, *figures)
 
 
 def _groups(poisoned: np.ndarray, keep: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedsieve import figures as draw
+from fedsieve import bars, look
 
 
 def sanitization_bars(*, summary: Path, order: list[str], figures: list[Path]) -> None:
@@ -15,6 +15,4 @@ def sanitization_bars(*, summary: Path, order: list[str], figures: list[Path]) -
         order: Attacks and defenses in the order of groups and bars.
         figures: Written: the same figure in each format that the endings name.
     """
-    drawn = draw.sanitization_bars(pd.read_csv(summary), order)
-    for path in figures:
-        draw.save(drawn, path)
+    look.save(bars.sanitization_bars(pd.read_csv(summary), order), *figures)

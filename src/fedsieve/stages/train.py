@@ -85,7 +85,7 @@ def train(
         clients_log: Written: a row per round and client.
         kept: Written: the last verdict, ``keep`` and ``repaired``; ``sanitized``, whether a
             sanitizer gave it; ``bytes`` exchanged for it; and every judgement between rounds.
-        record: Written: run.json, with versions, seconds and memory; no other job reads it.
+        record: Written: run.json, with versions, seconds and memory.
         device: auto, cpu or cuda.
         workers: Threads that train clients side by side.
         checkpoint_seconds: Least time between two checkpoints.

@@ -50,7 +50,7 @@ results/tables/demo.csv:
 	$(QUIETLY)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 check: $(STAMP)
 	$(BIN)/ruff check .

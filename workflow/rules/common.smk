@@ -251,14 +251,18 @@ def clustering_sanitizers(grid):
     ]
 
 
-FLAGGING = {"sieve"}
-"""Sanitizers whose servers record excess rates, of which the figure of flags is made."""
+def records_excess(sanitizer):
+    """Whether a sanitizer's file says that its server records excess rates, to be drawn."""
+    try:
+        return registry.constant("sanitizers", sanitizer["use"], "RECORDS_EXCESS")
+    except InputError:
+        return False
 
 
 def flagging_sanitizers(grid):
     """Sanitizers of a grid whose flags can be drawn."""
     found = sanitized(grid).items()
-    return [k for k, v in found if "before_rounds" in v and v["use"] in FLAGGING]
+    return [k for k, v in found if "before_rounds" in v and records_excess(v)]
 
 
 def figures():

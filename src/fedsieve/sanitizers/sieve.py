@@ -22,6 +22,9 @@ EXCHANGES = 10
 """Clusters of each client; three steps of Lloyd's algorithm on the joint ones; then three times
 what each cluster is like, and what is off label."""
 
+RECORDS_EXCESS = True
+"""The server keeps "excess" [clients, classes, classes] of each layer: the workflow draws it."""
+
 LLOYD, PROFILE, LAST = (1, 2, 3), (4, 6, 8), EXCHANGES - 1
 OUTPUT = "output"
 BY = ("clusters", "clusters", "clusters", "mean", "network")

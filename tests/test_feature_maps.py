@@ -175,7 +175,7 @@ def test_the_bars_are_mean_and_deviation_over_images_of_both_models(told, scenar
         rows = told.table[told.table["model"] == model]
         found = correlated(scenario, seed)
         np.testing.assert_allclose(rows["mean"], found.mean(axis=0))
-        np.testing.assert_allclose(rows["sd"], found.std(axis=0))
+        np.testing.assert_allclose(rows["sd"], found.std(axis=0), rtol=1e-6)
         assert rows["layer"].tolist() == ["raw", "conv1", "conv2", "penultimate", "output"]
 
 

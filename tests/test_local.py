@@ -50,7 +50,8 @@ def trained(model, data, sgd, local_loss=None, n_rows=40):
 
 
 def reference(model, data, sgd, n_rows=40):
-    """The same training with torch.optim.SGD on the model's own tensors."""
+    """The same training with torch.optim.SGD on the model's own tensors, in the same memory order."""
+    bind(model)
     model.train()
     optimizer = torch.optim.SGD(
         model.parameters(), sgd.lr, momentum=sgd.momentum, weight_decay=sgd.weight_decay

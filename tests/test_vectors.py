@@ -51,6 +51,19 @@ def test_writing_to_the_vector_is_writing_to_the_model_and_back(model):
     assert values[where["0.bias"]].tolist() == [-1, -1]
 
 
+def test_a_bound_network_computes_with_its_channels_last_and_keeps_its_values():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 2, 3))
+    kernels = model[1].weight.detach().clone()
+    values, _ = vectors.bind(model)
+    assert torch.equal(model[1].weight, kernels)
+    held = values[vectors.layout(model).slices()["1.weight"]]
+    assert torch.equal(held.view(2, 3, 3, 4), kernels.permute(0, 2, 3, 1))
+    maps = model[0](torch.randn(5, 1, 8, 8))
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+    assert not maps.is_contiguous()
+
+
 def test_training_writes_statistics_and_gradients_to_the_vectors(model):
     values, gradient = vectors.bind(model)
     plain = values.clone()

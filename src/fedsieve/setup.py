@@ -17,7 +17,7 @@ from fedsieve.errors import InputError
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import Dataset
 from fedsieve.rng import stream
-from fedsieve.vectors import seeded
+from fedsieve.vectors import bind, seeded
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,14 @@ def trained_model(
         raise InputError(
             f"{path}: not usable weights: {error}. Delete it and run again."
         ) from error
-    return model.to(device)
+    model.to(device)
+    bind(model)  # computes as fast as in training, and the same to the bit
+    return model
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
     """A model's tensors, each with memory of its own, as safetensors wants them."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }

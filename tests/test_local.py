@@ -50,7 +50,7 @@ def trained(model, data, sgd, local_loss=None, n_rows=40):
 
 
 def reference(model, data, sgd, n_rows=40):
-    """The same training with torch.optim.SGD on the model's own tensors, in the same memory order."""
+    """The same training with torch.optim.SGD on the model's own tensors, in the same layout."""
     bind(model)
     model.train()
     optimizer = torch.optim.SGD(

@@ -57,7 +57,8 @@ JOBS = {
     " --exchange 0 --seed 1 --message message.npz --memory memory.npz --broadcast --remembered",
     "train": f"{POISONED} --keep --task {{task}} --attack {{attack}} --defense {{none}}"
     " --sanitizer '{{}}' --ratio 0.25 --seed 1 --code '' --model model --kept kept.npz"
-    " --predictions predictions.npz --clients-log clients.csv --record run.json --device cpu",
+    " --predictions predictions.npz --clients-log clients.csv --screened screened.npz"
+    " --snapshots snapshots.safetensors --record run.json --device cpu",
 }
 SINGLE_LABEL = {"features", "sanitize_client"}
 """Jobs that multi-label data do not have: FDSD needs one label per image."""

@@ -124,6 +124,8 @@ def training(scenario):
             "predictions": folder / "predictions.npz",
             "clients_log": folder / "clients.csv",
             "kept": folder / "kept.npz",
+            "screened": folder / "screened.npz",
+            "snapshots": folder / "snapshots.safetensors",
             "record": folder / "run.json",
         }
         defaults = {"keep": [scenario / "keep.npz"], "code": "digest", "device": "cpu"}
@@ -153,6 +155,7 @@ def flags():
 def written_bytes():
     """Content of all that a training job writes and other jobs read."""
     names = ("model.safetensors", "predictions.npz", "clients.csv", "kept.npz")
+    names += ("screened.npz", "snapshots.safetensors")
     return lambda folder: {name: (folder / name).read_bytes() for name in names}
 
 

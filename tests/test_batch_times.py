@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fedsieve import timing
 from fedsieve.artifacts import read_json
 from fedsieve.local import Sgd, batches
+from fedsieve.rounds import PARTS
 from fedsieve.stages.batch_times import n_batches, per_batch
 
 TIMES = pd.DataFrame(
@@ -20,6 +21,7 @@ TIMES = pd.DataFrame(
             ("judge", judge),
             ("screen", 0.0),
             ("aggregate", 0.001),
+            ("learn", 0.0),
             ("all", 0.005 + judge),
         )
     ]
@@ -36,6 +38,13 @@ def test_batches_are_counted_as_local_training_makes_them(n_samples, batch_size,
 def record_of(*rounds):
     task = {"local": {"epochs": 2, "batch_size": 4}}
     return {"settings": {"task": task}, "seconds_of_parts": list(rounds)}
+
+
+def test_a_round_of_so_many_steps_has_as_many_batches_whatever_a_client_has():
+    sgd = Sgd(epochs=1, batch_size=16, lr=0.1, steps=7)
+    for n_samples in (2, 40, 500):
+        made = list(batches(np.arange(n_samples), sgd, np.random.default_rng(0)))
+        assert n_batches(np.array([n_samples, 1]), 1, 16, 7).tolist() == [len(made), 0]
 
 
 def test_seconds_per_batch_are_those_of_all_rounds_over_their_batches():
@@ -89,7 +98,7 @@ def test_the_stage_writes_each_part_of_each_defense(stage, training, tmp_path):
     log, record = (tmp_path / "fdsd" / name for name in ("clients.csv", "run.json"))
     spent = per_batch(pd.read_csv(log), read_json(record))
     assert table["mean"]["fdsd"].to_dict() == pytest.approx(spent)
-    assert set(spent) == {"judge", "screen", "train", "aggregate", "all"}
+    assert set(spent) == {*PARTS, "all"}
     assert set(table["n"]) == {1}
     assert (tmp_path / "times.pdf").read_bytes().startswith(b"%PDF-")
     assert json.loads(record.read_text())["seconds_of_parts"]

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,7 +66,10 @@ def advanced(fed, progress, n_rounds):
         note = {"weights": record.weights.tolist()}
         judged = {f"{state.round}.{k}": torch.from_numpy(v) for k, v in record.judged.items()}
         notes, judged = [*progress.notes, note], progress.judged | judged
-        progress = Progress(state, {"test": torch.cat([known, test])}, notes, judged)
+        screened = progress.screened | {f"{state.round}.benign": torch.from_numpy(record.benign)}
+        saved = progress.snapshots | {f"{state.round}.values": state.values.clone()}
+        tested = {"test": torch.cat([known, test])}
+        progress = Progress(state, tested, notes, judged, screened, saved)
     return progress
 
 
@@ -81,8 +85,11 @@ def assert_same(one, other):
         assert all(torch.equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
     assert torch.equal(one.predictions["test"], other.predictions["test"])
     assert one.notes == other.notes
-    assert one.judged.keys() == other.judged.keys() != set()
-    assert all(torch.equal(one.judged[name], other.judged[name]) for name in one.judged)
+    np.testing.assert_array_equal(one.state.benign, other.state.benign)
+    for part in ("judged", "screened", "snapshots"):
+        a, b = getattr(one, part), getattr(other, part)
+        assert a.keys() == b.keys() != set()
+        assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("after", range(1, N_ROUNDS + 1))
@@ -151,7 +158,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_ignored_with_a_message(saved, capsys
 
 def test_a_state_whose_tensors_share_memory_can_be_saved(fed, tmp_path):
     state, zero = beginning(fed).state, torch.zeros(3)
-    shared = rounds.ServerState(1, state.values, state.verdict, {"a": zero, "b": zero}, {})
+    shared = replace(state, round=1, aggregator={"a": zero, "b": zero})
     checkpoints.save(tmp_path / "c", "run", Progress(shared, {}, []))
     found = checkpoints.load(tmp_path / "c", "run", CPU)
     assert found.state.aggregator["b"].tolist() == [0, 0, 0]

@@ -119,9 +119,9 @@ def scored(tmp_path_factory, stage):
     # of images 0 and 3, which have a, only 0 has no b: the flip a to b asks for it alone
     rounds = {"test": np.stack([0 * LABELS, (SAID > 0).astype(np.uint8)])}
     rounds["probe.flip"] = np.array([[[0, 0, 0]], [[1, 1, 0]]], np.uint8)
-    np.savez(at / "predictions.npz", **rounds, scores=SAID)
-    log = "round,client,sampled,n_samples,weight,loss,score,benign,in_domain\n"
-    rows = [f"{r},{c},True,2,0.5,1.0,,True,True\n" for r in (1, 2) for c in (0, 1)]
+    np.savez(at / "predictions.npz", **rounds, rounds=np.array([1, 2]), scores=SAID)
+    log = "round,client,sampled,n_samples,weight,loss,score,screened,benign,in_domain\n"
+    rows = [f"{r},{c},True,2,0.5,1.0,,False,True,True\n" for r in (1, 2) for c in (0, 1)]
     (at / "clients.csv").write_text(log + "".join(rows))
     nothing = {"sanitized": np.array(False), "bytes": np.array(0)}
     write_verdict(at / "kept.npz", keeping(np.ones(4, bool)), **nothing)

@@ -133,7 +133,7 @@ def test_every_kind_of_plugin_has_an_example():
 
 @pytest.mark.workflow
 def test_examples_keep_what_all_plugins_of_their_kind_promise(workspace):
-    names = [name for kind, name in EXAMPLES if kind != "detectors"]
+    names = [name for _, name in EXAMPLES]
     contracts = f"{sys.executable} -m pytest tests/contracts -vv -k '{' or '.join(names)}'"
     passed = re.findall(r"::test_\w+\[(.*)\] PASSED", run(workspace, contracts))
     assert {part for ids in passed for part in ids.split("-")} >= set(names)
@@ -182,8 +182,10 @@ def test_nearest_mean_drops_what_lies_nearer_to_another_class():
 
 def test_agreement_flags_who_lies_below_the_median_by_more_than_the_tolerance():
     flag = example("detectors", "agreement").flag
-    scores = np.array([0.9, 0.8, 0.75, 0.5])  # median 0.775
-    assert flag(scores, tolerance=0.1).tolist() == [True, True, True, False]
+    reports = [{"right": np.array(r), "samples": np.array(100)} for r in (90, 80, 75, 50)]
+    screening = flag(reports, {}, tolerance=0.1)  # median 0.775
+    assert screening.benign.tolist() == [True, True, True, False]
+    assert screening.scores.tolist() == [0.9, 0.8, 0.75, 0.5]
 
 
 def test_examples_of_all_kinds_work_together_in_training(plugin, stage, training, tmp_path):
@@ -201,7 +203,7 @@ def test_examples_of_all_kinds_work_together_in_training(plugin, stage, training
     )
     stage("train")(**arguments)
     with np.load(arguments["predictions"]) as predicted:
-        assert set(predicted.files) == {"test", "probe.negative"}
+        assert set(predicted.files) == {"rounds", "test", "probe.negative"}
 
 
 @pytest.mark.workflow

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsieve.grids import n_malicious, scenarios
+from fedsieve.grids import n_malicious, scenarios, screenings
 
 GRID = {
     "task": ["mnist"],
@@ -45,3 +45,20 @@ def test_a_stratified_cohort_always_finds_the_clients_it_needs(per_mille, n_clie
     cohort, ratio = data.draw(st.integers(1, n_clients)), per_mille / 1000
     left_out = n_malicious(ratio, n_clients) - n_malicious(ratio, cohort)
     assert 0 <= left_out <= n_clients - cohort
+
+
+def test_screenings_are_each_poisoned_data_set_by_each_model_detector_and_round():
+    screen = {"models": ["none", "clean-model"], "detections": ["a"], "after_rounds": [5, 9]}
+    found = screenings(GRID | {"ratio": [0.25], "screen": screen})
+    assert len(found) == 2 * 2 * 2  # seeds, models and rounds; not once more for each defense
+    assert found[1] == {
+        "task": "mnist",
+        "partition": "iid",
+        "attack": "flip",
+        "ratio": "0.25",
+        "seed": 2,
+        "trained": "none",
+        "detection": "a",
+        "after_round": 9,
+    }
+    assert screenings(GRID) == []

@@ -35,7 +35,7 @@ def normalized():
 
 def chosen(rows, sgd, seed=0):
     found = batches(np.asarray(rows), sgd, np.random.default_rng(seed))
-    return [batch.tolist() for batch in found]
+    return [batch.tolist() for batch, _ in found]
 
 
 def flat(found):
@@ -57,7 +57,7 @@ def reference(model, data, sgd, n_rows=40):
         model.parameters(), sgd.lr, momentum=sgd.momentum, weight_decay=sgd.weight_decay
     )
     losses = []
-    for rows in batches(np.arange(n_rows), sgd, np.random.default_rng(1)):
+    for rows, _ in batches(np.arange(n_rows), sgd, np.random.default_rng(1)):
         optimizer.zero_grad()
         logits = model(scale(data.images[rows]))
         labels = data.labels[rows]
@@ -95,7 +95,7 @@ def test_a_local_loss_is_added_to_the_gradient():
     model, data = cnn2(), TrainingData.of(DATA, CPU)
     sgd = Sgd(epochs=1, batch_size=40, lr=0.5)
     plain, loss = trained(copy.deepcopy(model), data, sgd)
-    pulled, more = trained(model, data, sgd, lambda m: m.predictor[0].bias.sum() * 3)
+    pulled, more = trained(model, data, sgd, lambda m, _: m.predictor[0].bias.sum() * 3)
     bias = slice(len(plain) - 10, None)
     # one step: the term's gradient is 3 for each bias of the last layer, and 0 elsewhere
     torch.testing.assert_close(plain[bias] - pulled[bias], torch.full((10,), 1.5))
@@ -115,7 +115,7 @@ def test_no_step_changes_nothing_and_costs_nothing():
 def test_results_depend_on_no_number_of_workers(build):
     torch.manual_seed(0)
     model, data = build(), TrainingData.of(DATA, CPU)
-    start = flatten(model)
+    start = flatten(model).expand(7, -1)
     sgd = Sgd(epochs=2, batch_size=8, lr=0.1, momentum=0.5)
 
     def run(n):
@@ -133,7 +133,7 @@ def test_results_depend_on_no_number_of_workers(build):
 
 def test_the_start_is_not_modified():
     model, data = cnn2(), TrainingData.of(DATA, CPU)
-    start = flatten(model)
+    start = flatten(model)[None]
     before = start.clone()
     sgd = Sgd(epochs=1, batch_size=8, lr=0.1)
     steps = [batches(np.arange(20), sgd, np.random.default_rng(0))]
@@ -143,10 +143,10 @@ def test_the_start_is_not_modified():
 
 def test_an_error_in_a_client_is_raised_and_leaves_the_workers_usable():
     data, sgd = TrainingData.of(DATA, CPU), Sgd(epochs=1, batch_size=8, lr=0.1)
-    workers, start = Workers([cnn2()]), flatten(cnn2())
+    workers, start = Workers([cnn2()]), flatten(cnn2())[None]
     with pytest.raises(IndexError):
-        workers.train(start, data, [iter([torch.tensor([999])])], sgd)
-    assert workers.train(start, data, [iter([torch.arange(4)])], sgd)[1][0] > 0
+        workers.train(start, data, [iter([(torch.tensor([999]), None)])], sgd)
+    assert workers.train(start, data, [iter([(torch.arange(4), None)])], sgd)[1][0] > 0
 
 
 @given(st.integers(2, 40), st.integers(2, 9), st.integers(1, 3))

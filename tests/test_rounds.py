@@ -16,23 +16,35 @@ DETECTOR = """
 import numpy as np
 import torch
 
+from fedsieve.records import Screening
+
 def init(n_clients, layout):
     return {"learned": torch.zeros(1), "rounds": torch.zeros(1)}
 
-def score(model, data, rows, state, *, banned, rng):
-    scores = np.full(len(rows), float(state["learned"]))
+def judge(values, state):
+    return values + 1
+
+def broadcast(model, state):
+    return {"bias": model.predictor[0].bias.numpy().copy()}
+
+def report(view, broadcast):
+    return {"logits": view.layers["logits"], "labels": view.labels, **broadcast}
+
+def flag(reports, state, *, banned):
+    scores = np.full(len(reports), float(state["learned"]))
     scores[banned] = 99
-    return scores
+    found = {"logits": np.concatenate([r["logits"] for r in reports]), "bias": reports[0]["bias"]}
+    return Screening(scores < 50, scores, found)
 
-def flag(scores):
-    return scores < 50
+def personal(values, client, state, *, shift=0.0):
+    return values + shift * client
 
-def local_loss(model, state, *, pull=0.0):
-    return pull * model.predictor[0].bias.sum()
+def local_loss(model, labels, state, *, pull=0.0):
+    return pull * model.predictor[0].bias[labels].sum() if pull else None
 
-def learn(model, state, *, rng):
+def learn(model, trained, state, *, rng):
     learned = model.predictor[0].weight[0].detach().clone()
-    return {"learned": learned, "rounds": state["rounds"] + 1}
+    return {"learned": learned, "rounds": state["rounds"] + len(trained.cohort)}
 """
 
 AGGREGATOR = """
@@ -124,7 +136,7 @@ def test_fedavg_of_two_clients_is_as_by_hand():
     assert (record.scores, record.benign.tolist()) == (None, [True, True])
     assert record.judged == {}
     assert record.in_domain
-    assert record.seconds.keys() == {"judge", "screen", "train", "aggregate"}
+    assert record.seconds.keys() == set(rounds.PARTS)
 
 
 def test_the_second_round_starts_from_the_first():
@@ -208,14 +220,46 @@ def test_the_detector_learns_from_the_aggregate_and_scores_with_it_in_the_next_r
     for (state, _), (after, record) in itertools.pairwise(played):
         assert state.detector["learned"].item() == state.values[0] != 0
         assert record.scores[0] == state.values[0]
-        assert after.detector["rounds"] == state.detector["rounds"] + 1
+        assert after.detector["rounds"] == state.detector["rounds"] + 3  # clients that trained
 
 
 def test_a_local_loss_changes_the_result_as_by_hand():
-    spec = {"use": "toy_detector", "banned": 3, "pull": 2.0}
+    spec = {"use": "toy_detector", "banned": 3, "pull": 0.5}
     [(state, _)] = play(four(Defense({"use": "fedavg"}, detect=spec)))
-    # the term adds 2 to the gradient of each bias, at a learning rate of 1
-    assert state.values.tolist() == [0.5, -0.5, 0.5 - 2, -0.5 - 2]
+    # the term adds 4 x 0.5 to the gradient of the bias of the labels' class, at a rate of 1
+    assert state.values.tolist() == [0.5, -0.5, 0.5 - 2, -0.5]
+
+
+def test_every_client_reports_on_its_samples_by_the_model_that_the_detector_chooses():
+    fed = four(Defense({"use": "fedavg"}, detect={"use": "toy_detector", "banned": 2}))
+    [(_, record)] = play(fed)
+    # all weights 0 + 1: logits of x = 1 are 1 + 1; and the server sends that model's bias
+    assert record.screened["logits"].tolist() == [[2, 2]] * 16
+    assert record.screened["bias"].tolist() == [1, 1]
+    # 4 clients: 4 samples x 2 logits and 2 biases of float32, 4 labels of int64; 2 biases back
+    assert record.screened["bytes"] == 4 * (8 * 4 + 2 * 4 + 4 * 8) + 4 * 2 * 4
+
+
+def test_a_judging_model_leaves_the_global_one_as_it_was():
+    spec = {"use": "toy_detector", "banned": 3}
+    [(state, _)] = play(four(Defense({"use": "fedavg"}, detect=spec)))
+    assert state.values.tolist() == [0.5, -0.5, 0.5, -0.5]
+
+
+def test_flags_hold_until_the_next_screening():
+    spec = {"use": "toy_detector", "banned": 2}
+    fed = four(Defense({"use": "fedavg"}, detect=spec, screenings=frozenset({2, 4})))
+    played = [record for _, record in play(fed, 5)]
+    assert [record.scores is not None for record in played] == [False, True, False, True, False]
+    assert [record.benign.tolist()[2] for record in played] == [True] + [False] * 4
+    assert [2 in record.cohort for record in played] == [True] + [False] * 4
+    assert [record.screened != {} for record in played] == [False, True, False, True, False]
+
+
+def test_a_client_starts_from_what_the_detector_makes_of_the_global_weights():
+    spec = {"use": "toy_detector", "banned": 3, "shift": 3.0}
+    [(_, record)] = play(four(Defense({"use": "fedavg"}, detect=spec), epochs=1, lr=1e-9))
+    np.testing.assert_allclose(record.trained[:, 0], [0, 3, 6], atol=1e-6)
 
 
 def test_an_aggregator_keeps_its_state_and_its_weights_are_recorded():

@@ -20,7 +20,7 @@ PLUGINS = {
     "partitions/deal.py": "def assign(labels, *, n_clients, rng): ...",
     "attacks/flip.py": "def poison(data, rows, *, rng, source, target, share=1): ...",
     "sanitizers/vote.py": "def server(messages, state, *, n_clusters=10): ...",
-    "detectors/screen.py": "def score(updates, *, depth=1): ...",
+    "detectors/screen.py": "def report(view, broadcast, *, depth=1): ...",
     "aggregators/mean.py": "def aggregate(updates, cohort, n_samples, state, *, trim=0): ...",
 }
 VALID = yaml.safe_load("""
@@ -32,6 +32,7 @@ tasks:
     max_samples: 500
     model: {use: net, width: 4}
     rounds: 5
+    snapshots: [2]
     cohort: 8
     sampling: stratified
     local: {epochs: 1, batch_size: 32, lr: 0.05, momentum: 0.9, weight_decay: 0}
@@ -46,6 +47,8 @@ sanitizers:
 defenses:
   vote: {sanitize: vote, detect: {use: screen, depth: 2}, aggregate: {use: mean, trim: 1}}
   perfect: {sanitize: perfect, aggregate: {use: mean}}
+detections:
+  scan: {use: screen, depth: 1}
 grids:
   one:
     task: [small]
@@ -159,6 +162,12 @@ def test_plugins_and_their_parameters_are_checked(path, value, key, says):
         ("grids/one/task", ["small", "big"], "grids.one.task[1]", "known here: small"),
         ("grids/one/partition", ["tem"], "grids.one.partition[0]", "did you mean 'ten'"),
         ("defenses/vote/sanitize", "vole", "defenses.vote.sanitize", "did you mean 'vote'"),
+        (
+            "grids/one/screen",
+            {"models": ["none"], "detections": ["skan"], "after_rounds": [2]},
+            "grids.one.screen.detections[0]",
+            "did you mean 'scan'",
+        ),
         ("run", ["one", "on"], "run[1]", "did you mean 'one'"),
     ],
 )
@@ -181,6 +190,25 @@ def test_labels_that_do_not_exist_are_named_with_the_nearest(path, value, key, s
         ("grids/one/ratio", [0.05], "grids.one.ratio", "0 malicious and 8 benign of a cohort of 8"),
         ("tasks/small/cohort", 1, "grids.one.ratio", "0 malicious and 1 benign of a cohort of 1"),
         ("grids/one/ratio", [0.3333333], "grids.one.ratio[0]", "paths show 0.333333"),
+        ("tasks/small/snapshots", [2, 41], "tasks.small.snapshots", "round 41 never comes"),
+        (
+            "defenses/vote/detect/before_rounds",
+            [2, 42],
+            "defenses.vote.detect.before_rounds",
+            "round 42 never comes",
+        ),
+        (
+            "grids/one/screen",
+            {"models": ["nobody"], "detections": ["scan"], "after_rounds": [2]},
+            "grids.one.screen.models[0]",
+            "'nobody' is no defense of this grid; known here: none, vote, perfect, clean-model",
+        ),
+        (
+            "grids/one/screen",
+            {"models": ["clean-model"], "detections": ["scan"], "after_rounds": [3]},
+            "grids.one.screen.after_rounds[0]",
+            "tasks.small.snapshots has no round 3; add it",
+        ),
         ("tasks/small/rounds", 3, "sanitizers.vote.before_rounds", "round 5 never comes"),
     ],
 )

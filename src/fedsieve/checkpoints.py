@@ -29,6 +29,10 @@ class Progress:
     """Plain data of every round."""
     judged: dict[str, Tensor] = field(default_factory=dict)
     """What is recorded of the sanitizer's judgements."""
+    screened: dict[str, Tensor] = field(default_factory=dict)
+    """What is recorded of the detector's screenings."""
+    snapshots: dict[str, Tensor] = field(default_factory=dict)
+    """The server's state after some rounds."""
 
 
 def key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
@@ -50,10 +54,13 @@ def save(path: Path, run: str, progress: Progress) -> None:
         "values": state.values,
         "keep": torch.from_numpy(state.verdict.keep),
         "repaired": torch.from_numpy(state.verdict.repaired),
+        "benign": torch.from_numpy(state.benign),
         **{f"aggregator.{name}": tensor for name, tensor in state.aggregator.items()},
         **{f"detector.{name}": tensor for name, tensor in state.detector.items()},
         **{f"predictions.{name}": tensor for name, tensor in progress.predictions.items()},
         **{f"judged.{name}": tensor for name, tensor in progress.judged.items()},
+        **{f"screened.{name}": tensor for name, tensor in progress.screened.items()},
+        **{f"snapshots.{name}": tensor for name, tensor in progress.snapshots.items()},
     }
     own = {name: t.contiguous().clone() for name, t in tensors.items()}
     metadata = {
@@ -86,14 +93,15 @@ def load(path: Path, run: str, device: torch.device) -> Progress | None:
         round=int(metadata["round"]),
         values=tensors["values"],
         verdict=Verdict(*(np.asarray(tensors[name].cpu()) for name in ("keep", "repaired"))),
+        benign=np.asarray(tensors["benign"].cpu()),
         aggregator=_part(tensors, "aggregator"),
         detector=_part(tensors, "detector"),
     )
-    predictions, judged = (
-        {name: tensor.cpu() for name, tensor in _part(tensors, part).items()}
-        for part in ("predictions", "judged")
-    )
-    return Progress(state, predictions, json.loads(metadata["notes"]), judged)
+    records = {
+        part: {name: tensor.cpu() for name, tensor in _part(tensors, part).items()}
+        for part in ("predictions", "judged", "screened", "snapshots")
+    }
+    return Progress(state=state, notes=json.loads(metadata["notes"]), **records)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -9,6 +9,12 @@ AXES = ("task", "partition", "attack", "ratio", "defense", "seed")
 
 UNATTACKED = "unattacked"
 
+SCREENING = ("trained", "detection", "after_round")
+"""What tells the screenings of a poisoned data set apart."""
+
+CLEAN_MODEL = "clean-model"
+"""In place of a defense: its model is the undefended one of the unattacked run."""
+
 
 def scenarios(*grids: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List each scenario of the grids once, in the order of the grids and of their lists.
@@ -23,6 +29,25 @@ def scenarios(*grids: Mapping[str, Any]) -> list[dict[str, Any]]:
         for values in itertools.product(*(grid[axis] for axis in AXES))
     ]
     return [dict(zip(AXES, values, strict=True)) for values in dict.fromkeys(found)]
+
+
+def screenings(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List each screening of saved models that a grid asks for (``screen``), if it does.
+
+    Returns:
+        One dict per screening: the axes but ``defense``, and ``trained``, the defense whose model
+        judges, ``detection`` and ``after_round``.
+    """
+    wanted = grid.get("screen", {"models": [], "detections": [], "after_rounds": []})
+    named = dict.fromkeys(
+        tuple(s[axis] for axis in AXES if axis != "defense") for s in scenarios(grid)
+    )
+    rest = itertools.product(wanted["models"], wanted["detections"], wanted["after_rounds"])
+    axes = [axis for axis in AXES if axis != "defense"]
+    return [
+        dict(zip([*axes, *SCREENING], [*values, *more], strict=True))
+        for values, more in itertools.product(named, rest)
+    ]
 
 
 def n_malicious(ratio: float, n_clients: int) -> int:

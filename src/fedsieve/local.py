@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,8 +16,8 @@ from fedsieve.features import scale
 from fedsieve.records import Dataset
 from fedsieve.vectors import bind
 
-LocalLoss = Callable[[nn.Module], Tensor]
-"""A detector's extra term of a client's loss."""
+LocalLoss = Callable[[nn.Module, Tensor], Tensor | None]
+"""A detector's extra term of a client's loss, for a batch with these labels; None adds nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Sgd:
     """Settings of local training.
 
     ``steps`` limits a client's SGD steps a round; without it a round is ``epochs`` passes.
+    ``augment`` shifts and mirrors the images at random.
     """
 
     epochs: int
@@ -50,10 +51,19 @@ class Sgd:
     momentum: float = 0.0
     weight_decay: float = 0.0
     steps: int | None = None
+    augment: bool = False
 
 
-def batches(rows: np.ndarray, sgd: Sgd, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Row numbers of each SGD step: the client's rows, shuffled anew for every pass.
+MARGIN = 4
+"""Pixels by which augmentation shifts an image at most."""
+
+
+Step = tuple[Tensor, Tensor | None]
+"""Row numbers of an SGD step's batch, and how to move its images: see ``augmented``."""
+
+
+def batches(rows: np.ndarray, sgd: Sgd, rng: np.random.Generator) -> Iterator[Step]:
+    """Each SGD step of a client: its rows, shuffled anew for every pass, and their moves.
 
     ASSUME: the last batch of a pass may be smaller; one of a single sample is left out, since
     batch normalization is undefined on it (unless ``batch_size`` is 1). A client with a single
@@ -63,7 +73,7 @@ def batches(rows: np.ndarray, sgd: Sgd, rng: np.random.Generator) -> Iterator[Te
     endless = sgd.steps is not None and len(rows) >= least
     passes = iter(int, 1) if endless else range(sgd.epochs)
     every = (
-        batch
+        (batch, _moves(len(batch), rng) if sgd.augment else None)
         for _ in passes
         for batch in torch.from_numpy(rng.permutation(rows)).split(sgd.batch_size)
         if len(batch) >= least
@@ -71,12 +81,38 @@ def batches(rows: np.ndarray, sgd: Sgd, rng: np.random.Generator) -> Iterator[Te
     return islice(every, sgd.steps)
 
 
+def augmented(images: Tensor, moves: Int64[Tensor, "samples 3"]) -> Tensor:
+    """Shift images by up to MARGIN pixels, black moving in, and mirror some left to right.
+
+    Args:
+        moves: Of each image, the upper left corner, row and column, of the crop of the padded
+            image, and whether to mirror it.
+
+    Source: MCDFL, appendix A ("default padding, random horizontal flipping, and a size of 32 for
+    random cropping").
+    ASSUME: padding by 4 black pixels, as usual for CIFAR-10.
+    """
+    samples, channels, height, width = images.shape
+    padded = F.pad(images, [MARGIN] * 4)
+    top, left, mirrored = (column[:, None] for column in moves.to(images.device).unbind(1))
+    rows = top + torch.arange(height, device=images.device)
+    ahead = torch.arange(width, device=images.device)
+    columns = left + torch.where(mirrored == 1, width - 1 - ahead, ahead)
+    place = (
+        torch.arange(samples, device=images.device)[:, None, None, None],
+        torch.arange(channels, device=images.device)[None, :, None, None],
+        rows[:, None, :, None],
+        columns[:, None, None, :],
+    )
+    return padded[place]
+
+
 def train_client(
     model: nn.Module,
     values: Tensor,
     gradient: Tensor,
     data: TrainingData,
-    steps: Iterator[Tensor],
+    steps: Iterator[Step],
     sgd: Sgd,
     local_loss: LocalLoss | None,
 ) -> float:
@@ -89,12 +125,15 @@ def train_client(
     params = values[: len(gradient)]
     velocity = torch.zeros_like(gradient)
     total, n = torch.zeros((), device=values.device), 0
-    for rows in steps:
+    for rows, moves in steps:
         rows = rows.to(values.device)
         gradient.zero_()
-        loss = _loss(model(scale(data.images[rows])), data.labels[rows])
-        if local_loss is not None:
-            loss = loss + local_loss(model)
+        images, labels = data.images[rows], data.labels[rows]
+        if moves is not None:
+            images = augmented(images, moves)
+        loss = _loss(model(scale(images)), labels)
+        if local_loss is not None and (extra := local_loss(model, labels)) is not None:
+            loss = loss + extra
         loss.backward()
         if sgd.weight_decay:
             gradient.add_(params, alpha=sgd.weight_decay)
@@ -121,19 +160,19 @@ class Workers:
 
     def train(
         self,
-        start: Float[Tensor, " values"],
+        starts: Float[Tensor, "clients values"],
         data: TrainingData,
-        steps: list[Iterator[Tensor]],
+        steps: list[Iterator[Step]],
         sgd: Sgd,
         local_loss: LocalLoss | None = None,
     ) -> tuple[Float[Tensor, "clients values"], list[float]]:
-        """Train every client from the same weights; return their weights and mean losses."""
-        results = torch.empty(len(steps), len(start), device=start.device)
+        """Train each client from its starting weights; return their weights and mean losses."""
+        results = torch.empty_like(starts, memory_format=torch.contiguous_format)
 
         def run(client: int) -> float:
             model, values, gradient = self._free.get()
             try:
-                values.copy_(start)
+                values.copy_(starts[client])
                 loss = train_client(model, values, gradient, data, steps[client], sgd, local_loss)
                 results[client] = values
                 return loss
@@ -141,6 +180,10 @@ class Workers:
                 self._free.put((model, values, gradient))
 
         return results, list(self._pool.map(run, range(len(steps))))
+
+
+def _moves(n: int, rng: np.random.Generator) -> Int64[Tensor, "samples 3"]:
+    return torch.from_numpy(rng.integers(0, [2 * MARGIN + 1, 2 * MARGIN + 1, 2], (n, 3)))
 
 
 def _loss(logits: Tensor, labels: Tensor) -> Tensor:

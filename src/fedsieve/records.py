@@ -1,7 +1,7 @@
 """Frozen records that travel between functions (numpy only: light stages never import torch)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -11,6 +11,9 @@ Labels = Int64[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]
 
 Predictions = Labels | UInt8[np.ndarray, " samples"]
 """Labels as a model gives them."""
+
+NOBODY = 255
+"""In place of a predicted class, for a sample that no model predicted."""
 
 Images = UInt8[np.ndarray, "samples channels height width"]
 
@@ -124,3 +127,16 @@ class Verdict:
 def keeping(keep: Bool[np.ndarray, " samples"]) -> Verdict:
     """Verdict that repairs nothing."""
     return Verdict(keep, np.full(len(keep), -1))
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a detector makes of all clients: whom it lets take part, and why.
+
+    ``scores`` are the higher, the more a client is trusted; NaN where nothing is known of it.
+    ``found`` is what else to record, such as what each part of a rule would have decided.
+    """
+
+    benign: Bool[np.ndarray, " clients"]
+    scores: Float[np.ndarray, " clients"]
+    found: Message = field(default_factory=dict)

@@ -24,7 +24,16 @@ CONTRACTS = {
     "attacks": ("poison", "probe"),
     "models": ("build",),
     "sanitizers": ("client", "server", "keep", "repair"),
-    "detectors": ("init", "score", "flag", "local_loss", "learn"),
+    "detectors": (
+        "init",
+        "judge",
+        "broadcast",
+        "report",
+        "flag",
+        "personal",
+        "local_loss",
+        "learn",
+    ),
     "aggregators": ("init", "aggregate"),
 }
 """The functions of each kind of plug-in; their keyword-only arguments are its parameters."""

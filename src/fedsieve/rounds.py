@@ -14,11 +14,12 @@ from fedsieve import registry
 from fedsieve.exchanges import judge
 from fedsieve.features import extract
 from fedsieve.local import LocalLoss, Sgd, TrainingData, Workers, batches
-from fedsieve.records import Verdict, View
+from fedsieve.records import Message, Screening, Verdict, View
 from fedsieve.rng import stream
-from fedsieve.vectors import Aggregate, State, bind, flatten, layout
+from fedsieve.screening import function, screen
+from fedsieve.vectors import Aggregate, State, Trained, bind, flatten, layout
 
-PARTS = ("judge", "screen", "train", "aggregate")
+PARTS = ("judge", "screen", "train", "aggregate", "learn")
 """Parts of a round whose time is recorded."""
 
 ORACLE = "oracle"
@@ -56,13 +57,15 @@ class Defense:
     """What a run puts between the clients' data and the global model, as specs with ``use:``.
 
     ``judgements`` are the rounds before which the sanitizer judges all clients' data anew, each
-    with the layers whose features it sees.
+    with the layers whose features it sees. ``screenings`` are those before which the detector
+    screens all clients, None for every round; its flags hold until the next.
     """
 
     aggregate: Mapping[str, Any]
     detect: Mapping[str, Any] | None = None
     sanitize: Mapping[str, Any] | None = None
     judgements: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    screenings: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class ServerState:
     round: int
     values: Float[Tensor, " values"]
     verdict: Verdict
+    benign: Bool[np.ndarray, " clients"]
     aggregator: State
     detector: State
 
@@ -101,14 +105,19 @@ class Record:
     n_samples: Int64[np.ndarray, " cohort"]
     weights: Float[np.ndarray, " cohort"]
     losses: Float[np.ndarray, " cohort"]
+    trained: Float[Tensor, "trained values"]
+    """Weights with which those of the cohort that trained came back."""
     scores: Float[np.ndarray, " clients"] | None
+    """The detector's, where it screened the clients before this round."""
     benign: Bool[np.ndarray, " clients"]
+    screened: Message
+    """What else the detector found then."""
     in_domain: bool
     """Whether the aggregator's conditions held."""
     judged: dict[str, np.ndarray]
     """A judgement before this round: ``keep``, ``repaired``, ``bytes``, what the server knew."""
     seconds: dict[str, float]
-    """Wall time of each part: judge, screen, train, aggregate."""
+    """Wall time of each of ``PARTS``."""
 
 
 def federation(
@@ -141,6 +150,7 @@ def start(fed: Federation, verdict: Verdict) -> ServerState:
         round=0,
         values=flatten(fed.model),
         verdict=verdict,
+        benign=np.ones(len(fed.rows), bool),
         aggregator=_on_device(fed, init(len(fed.rows), layout(fed.model))),
         detector=_on_device(fed, detector(len(fed.rows), layout(fed.model)) if detector else {}),
     )
@@ -164,7 +174,8 @@ def federated_round(fed: Federation, state: ServerState) -> tuple[ServerState, R
     clock = [time.monotonic()]
     verdict, judged = judge_samples(fed, state, number)
     clock.append(time.monotonic())
-    scores, benign = _screen(fed, state, number)
+    screened = screen_clients(fed, state, number)
+    benign = screened.benign if screened else state.benign
     clock.append(time.monotonic())
     drawn = fed.sampling.draw(benign, stream(fed.seed, "cohort", number))
     held = {int(client): fed.rows[client][verdict.trained[fed.rows[client]]] for client in drawn}
@@ -174,21 +185,25 @@ def federated_round(fed: Federation, state: ServerState) -> tuple[ServerState, R
         for client in cohort
     ]
     data = _repaired(fed.data, verdict)
-    trained, losses = fed.workers.train(state.values, data, steps, fed.sgd, _local_loss(fed, state))
+    starts = _starts(fed, state, cohort)
+    trained, losses = fed.workers.train(starts, data, steps, fed.sgd, _local_loss(fed, state))
     clock.append(time.monotonic())
     n_samples = torch.tensor([len(held[client]) for client in cohort], dtype=torch.int64)
     values, found, aggregator = _aggregate(fed, state, trained, cohort, n_samples)
     fed.values.copy_(values)
     clock.append(time.monotonic())
-    learn = _detector(fed, "learn", rng=stream(fed.seed, "learn", number))
+    detector = _learn(fed, state, Trained(cohort, state.values, trained), number)
+    clock.append(time.monotonic())
     place = np.searchsorted(drawn, cohort)
     record = Record(
         cohort=drawn,
         n_samples=_spread(n_samples.numpy(), place, len(drawn)),
         weights=_spread(found.weights.cpu().numpy(), place, len(drawn)),
         losses=_spread(np.array(losses), place, len(drawn)),
-        scores=scores,
+        trained=trained,
+        scores=screened.scores if screened else None,
         benign=benign,
+        screened=screened.found if screened else {},
         in_domain=found.in_domain,
         judged=judged,
         seconds=dict(zip(PARTS, np.diff(clock).round(4).tolist(), strict=True)),
@@ -197,8 +212,9 @@ def federated_round(fed: Federation, state: ServerState) -> tuple[ServerState, R
         round=number,
         values=values,
         verdict=verdict,
+        benign=benign,
         aggregator=aggregator,
-        detector=learn(fed.model, state.detector) if learn else state.detector,
+        detector=detector,
     )
     return after, record
 
@@ -255,28 +271,52 @@ def _repaired(data: TrainingData, verdict: Verdict) -> TrainingData:
     return replace(data, labels=labels)
 
 
-def _screen(
-    fed: Federation, state: ServerState, number: int
-) -> tuple[np.ndarray | None, Bool[np.ndarray, " clients"]]:
-    """Score all clients and tell the benign ones; everybody is benign without a detector."""
-    score = _detector(fed, "score", rng=stream(fed.seed, "score", number))
-    flag = _detector(fed, "flag")
-    if score is None or flag is None:
-        return None, np.ones(len(fed.rows), bool)
-    scores = score(fed.model, fed.data, fed.rows, state.detector)
-    return scores, flag(scores)
+def screen_clients(fed: Federation, state: ServerState, number: int) -> Screening | None:
+    """Let the detector screen all clients if it does so before round ``number``."""
+    wanted = fed.defense.screenings
+    if fed.defense.detect is None or not (wanted is None or number in wanted):
+        return None
+    if function(fed.defense.detect, "flag") is None:
+        return None
+    fed.values.copy_(state.values)
+    found, _ = screen(
+        fed.defense.detect,
+        fed.model,
+        fed.values,
+        state.detector,
+        fed.data,
+        fed.rows,
+        fed.n_classes,
+    )
+    return found
+
+
+def _starts(
+    fed: Federation, state: ServerState, cohort: list[int]
+) -> Float[Tensor, "clients values"]:
+    """Weights that each client starts from: the global ones, in part its own if it keeps some."""
+    personal = _detector(fed, "personal")
+    if personal is None or not cohort:
+        return state.values.expand(len(cohort), -1)
+    return torch.stack([personal(state.values, client, state.detector) for client in cohort])
 
 
 def _local_loss(fed: Federation, state: ServerState) -> LocalLoss | None:
     loss = _detector(fed, "local_loss")
-    return (lambda model: loss(model, state.detector)) if loss else None
+    return (lambda model, labels: loss(model, labels, state.detector)) if loss else None
 
 
-def _detector(fed: Federation, function: str, **supplied: Any) -> Callable[..., Any] | None:
+def _learn(fed: Federation, state: ServerState, trained: Trained, number: int) -> State:
+    """What the detector remembers after a round; the model is the new global one."""
+    learn = _detector(fed, "learn", rng=stream(fed.seed, "learn", number))
+    return learn(fed.model, trained, state.detector) if learn else state.detector
+
+
+def _detector(fed: Federation, name: str, **supplied: Any) -> Callable[..., Any] | None:
     """A function of the run's detector, or None where there is no detector or no such function."""
     if fed.defense.detect is None:
         return None
-    return registry.bind("detectors", fed.defense.detect, function, optional=True, **supplied)
+    return function(fed.defense.detect, name, **supplied)
 
 
 def _aggregate(

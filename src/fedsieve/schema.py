@@ -20,7 +20,12 @@ Key = tuple[Any, ...]
 Problem = tuple[Key, str]
 """A key, and what is wrong with it."""
 
-_KINDS = {"object": "a mapping of keys", "array": "a list", "string": "text"}
+_KINDS = {
+    "object": "a mapping of keys",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+}
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 _EXPONENT = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d{1,2}")
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from fedsieve import registry
 from fedsieve.errors import InputError
-from fedsieve.grids import UNATTACKED, n_malicious, scenarios
+from fedsieve.grids import CLEAN_MODEL, UNATTACKED, n_malicious, scenarios
+from fedsieve.registry import near
 from fedsieve.schema import Key, Problem, demand, exponents, misfits, shown
 
 BUILT_IN: Mapping[str, Mapping[Any, Any]] = {
     "attacks": {UNATTACKED: {"use": "unattacked"}},
     "sanitizers": {},
+    "detections": {},
     "defenses": {"none": {"aggregate": {"use": "fedavg"}}},
 }
 """Labels that every configuration has, and that none may define otherwise."""
@@ -28,11 +30,16 @@ PLUGINS = (
     ("attacks", None, "attacks"),
     ("sanitizers", None, "sanitizers"),
     ("defenses", "detect", "detectors"),
+    ("detections", None, "detectors"),
     ("defenses", "aggregate", "aggregators"),
 )
 """Section, key in its entries (None: the entry itself), and the kind of plug-in named there."""
 
-WORKFLOW_KEYS = {"partitions": {"n_clients"}, "sanitizers": {"features", "before_rounds"}}
+WORKFLOW_KEYS = {
+    "partitions": {"n_clients"},
+    "sanitizers": {"features", "before_rounds"},
+    "detectors": {"before_rounds"},
+}
 """Keys beside a plug-in's parameters that are meant for the workflow."""
 
 GRID_LABELS = {
@@ -154,7 +161,7 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
     name, given = spec["use"], registry.options(spec)
     if name not in registry.available(kind):
         missing = f"there is no src/fedsieve/{kind}/{name}.py"
-        yield (*key, "use"), missing + registry.near(name, registry.available(kind))
+        yield (*key, "use"), missing + near(name, registry.available(kind))
         return
     path = registry.PACKAGE / kind / f"{name}.py"
     taken, required = registry.parameters(path, registry.CONTRACTS[kind])
@@ -162,7 +169,7 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
         if parameter not in taken:
             yield (
                 (*key, parameter),
-                f"unknown parameter of {name}{registry.near(parameter, sorted(taken))}",
+                f"unknown parameter of {name}{near(parameter, sorted(taken))}",
             )
         for text in exponents(given[parameter]):
             yield (*key, parameter), f"holds {text}"
@@ -177,6 +184,10 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
             labels = grid.get(axis)
             for i, label in enumerate(labels if isinstance(labels, list) else ()):
                 yield ("grids", name, axis, i), section, label
+        screen = grid.get("screen")
+        wanted = screen.get("detections") if isinstance(screen, Mapping) else None
+        for i, label in enumerate(wanted if isinstance(wanted, list) else ()):
+            yield ("grids", name, "screen", "detections", i), "detections", label
     for name, defense in _entries(config, "defenses").items():
         yield ("defenses", name, "sanitize"), "sanitizers", defense.get("sanitize")
     run = config.get("run")
@@ -203,7 +214,7 @@ def _unknown_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
     for key, section, label in _references(config):
         known = config.get(section)
         if isinstance(label, str) and isinstance(known, Mapping) and label not in known:
-            yield key, f"{section} has no {label!r}{registry.near(label, known)}"
+            yield key, f"{section} has no {label!r}{near(label, known)}"
 
 
 def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem]:
@@ -218,22 +229,49 @@ def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem
     }
     for name, grid in sound["grids"].items():
         yield from _long_ratios(name, grid)
+        yield from _unscreenable(name, grid, sound["tasks"])
         for scenario in scenarios(grid):
             task = sound["tasks"].get(scenario["task"])
             partition = sound["partitions"].get(scenario["partition"])
             if task and partition:
                 n_clients = partition["n_clients"]
                 yield from _too_few(scenario, task, n_clients)
+                yield from _late_snapshots(scenario["task"], task)
                 yield from _bad_ratio(name, scenario, task, n_clients)
-            sanitizer = sound["defenses"].get(scenario["defense"], {}).get("sanitize", "")
+            defense = sound["defenses"].get(scenario["defense"], {})
+            if task and (detector := defense.get("detect")):
+                where = ("defenses", scenario["defense"], "detect")
+                yield from _too_late(scenario, task, where, detector)
+            sanitizer = defense.get("sanitize", "")
             if task and sanitizer in sound["sanitizers"]:
-                yield from _too_late(scenario, task, sanitizer, sound["sanitizers"][sanitizer])
+                key = ("sanitizers", sanitizer)
+                yield from _too_late(scenario, task, key, sound["sanitizers"][sanitizer])
 
 
 def _long_ratios(name: str, grid: Mapping[Any, Any]) -> Iterator[Problem]:
     for i, ratio in enumerate(grid["ratio"]):
         if float(format(ratio, "g")) != ratio:
             yield ("grids", name, "ratio", i), f"has more than 6 digits; paths show {ratio:g}"
+
+
+def _unscreenable(
+    name: str, grid: Mapping[Any, Any], tasks: Mapping[Any, Any]
+) -> Iterator[Problem]:
+    """Yield models to screen by that no run of the grid saves."""
+    screen = grid.get("screen", {"models": [], "after_rounds": []})
+    for i, label in enumerate(screen["models"]):
+        if label not in (*grid["defense"], CLEAN_MODEL):
+            known = near(label, [*grid["defense"], CLEAN_MODEL])
+            yield (
+                ("grids", name, "screen", "models", i),
+                f"{label!r} is no defense of this grid{known}",
+            )
+    for task in grid["task"]:
+        saved = tasks.get(task, {}).get("snapshots", [])
+        for i, number in enumerate(screen["after_rounds"]):
+            if task in tasks and number not in saved:
+                wrong = f"tasks.{task}.snapshots has no round {number}; add it"
+                yield ("grids", name, "screen", "after_rounds", i), wrong
 
 
 def _too_few(
@@ -247,6 +285,12 @@ def _too_few(
     if task.get("max_samples", n_clients) < n_clients:
         wrong = f"{task['max_samples']} samples for the {n_clients} clients of {source}"
         yield ("tasks", label, "max_samples"), f"{wrong}; use at least {n_clients}"
+
+
+def _late_snapshots(label: str, task: Mapping[Any, Any]) -> Iterator[Problem]:
+    if (last := max(task.get("snapshots", [0]))) > task["rounds"]:
+        wrong = f"round {last} never comes: tasks.{label}.rounds is {task['rounds']}"
+        yield ("tasks", label, "snapshots"), f"{wrong}; lower one or raise the other"
 
 
 def _bad_ratio(
@@ -274,9 +318,9 @@ def _bad_ratio(
 
 
 def _too_late(
-    scenario: Mapping[Any, Any], task: Mapping[Any, Any], name: str, sanitizer: Mapping[Any, Any]
+    scenario: Mapping[Any, Any], task: Mapping[Any, Any], key: Key, method: Mapping[Any, Any]
 ) -> Iterator[Problem]:
     """Yield a judgement that never comes; one right after the last round is for the record."""
-    if (last := max(sanitizer.get("before_rounds", [0]))) > task["rounds"] + 1:
+    if (last := max(method.get("before_rounds", [0]))) > task["rounds"] + 1:
         wrong = f"round {last} never comes: tasks.{scenario['task']}.rounds is {task['rounds']}"
-        yield ("sanitizers", name, "before_rounds"), f"{wrong}; lower one or raise the other"
+        yield (*key, "before_rounds"), f"{wrong}; lower one or raise the other"

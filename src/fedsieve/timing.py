@@ -19,6 +19,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "judge": {"color": "#de8f05", "hatch": "///", "marker": "D"},
     "screen": {"color": "#0173b2", "hatch": "...", "marker": "s"},
     "aggregate": {"color": "#b2182b", "hatch": "xxx", "marker": "^"},
+    "learn": {"color": "#029e73", "hatch": "|||", "marker": "v"},
 }
 """Parts of a round, from left to right, and how they are drawn."""
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedsieve.errors import InputError
+
+Net = TypeVar("Net", bound=nn.Module)
 
 State = dict[str, Tensor]
 """What a method remembers between rounds: named tensors, so that it can be checkpointed."""
@@ -25,6 +28,15 @@ class Aggregate:
     update: Float[Tensor, " params"]
     weights: Float[Tensor, " clients"]
     in_domain: bool = True
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A round's local training: who took part, what the server sent, what each came back with."""
+
+    cohort: list[int]
+    before: Float[Tensor, " values"]
+    after: Float[Tensor, "clients values"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ def bind(model: nn.Module) -> tuple[Float[Tensor, " values"], Float[Tensor, " pa
     return values, gradient
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def seeded(build: Callable[[], Net], seed: int) -> Net:
     """Build a model whose initial weights depend on the seed alone; global state is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -124,6 +136,10 @@ def _channels_second(tensor: Tensor) -> Tensor:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters, then float buffers, by name; counters such as num_batches_tracked stay out."""
-    buffers = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
+    """Parameters, then float buffers, by name; counters such as num_batches_tracked stay out.
+
+    So do buffers that are not saved: they are constants, which no client learns.
+    """
+    saved = model.state_dict()
+    buffers = {k: b for k, b in model.named_buffers() if b.is_floating_point() and k in saved}
     return dict(model.named_parameters()) | buffers

@@ -49,6 +49,8 @@ EXCHANGE = f"{SANITIZED}/exchange{{exchange}}"
 SCENARIO = f"{POISONED}/{{defense}}"
 UNDEFENDED = f"{PARTITIONED}/{grids.UNATTACKED}/ratio0/none"
 
+SCREENED = f"{POISONED}/{{trained}}/screen/{{detection}}/round{{after_round}}.npz"
+
 ENVIRONMENT = "../../envs/fedsieve.yaml"
 TABLES = ["csv", "md", "tex", "html"]
 GPUS = 0 if config["device"] == "cpu" else 1
@@ -77,10 +79,13 @@ def spec(section, wildcard, *path):
 
 
 def parts(section, wildcard, *keys):
-    """Like ``spec``, of these keys of the entry alone: others rerun nothing."""
-    return lambda w: json.dumps(
-        {key: entry(section, w[wildcard], key) for key in keys}, sort_keys=True
-    )
+    """Like ``spec``, of these keys of the entry alone, if it has them: others rerun nothing."""
+
+    def found(w):
+        content = entry(section, w[wildcard])
+        return json.dumps({k: content[k] for k in keys if k in content}, sort_keys=True)
+
+    return found
 
 
 def method(section, wildcard):
@@ -200,6 +205,23 @@ def training_code(w):
     return code(
         "train", *((kind, lambda _, name=name: name) for kind, name in plugins)
     )(w)
+
+
+def judging_model(w):
+    """Snapshots of the run whose model a screening judges by."""
+    if w.trained == grids.CLEAN_MODEL:
+        return f"{UNDEFENDED}/snapshots.safetensors"
+    return f"{POISONED}/{w.trained}/snapshots.safetensors"
+
+
+def screening_files(w):
+    """A file of each screening of a grid."""
+    return [SCREENED.format(**s) for s in grids.screenings(config["grids"][w.grid])]
+
+
+def screening_grids():
+    """Grids to run that ask for screenings."""
+    return [g for g in config["run"] if "screen" in config["grids"][g]]
 
 
 def scenario_files(name):

@@ -29,6 +29,36 @@ rule table:
         " > {log} 2>&1"
 
 
+rule screenings:
+    input:
+        screening_files,
+    output:
+        csv="results/tables/{grid}-screenings.csv",
+        md="results/tables/{grid}-screenings.md",
+        html=report(
+            "results/tables/{grid}-screenings.html",
+            caption="../report/screenings.rst",
+            category="Tables",
+            labels={"grid": "{grid}", "table": "detection of malicious clients"},
+        ),
+    log:
+        "results/tables/{grid}-screenings.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=spec("grids", "grid"),
+        files=lambda w: SCREENED,
+        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        partitions=lambda w: f"{PARTITIONED}/clients.npz",
+        order=label_order,
+        code=code("screenings"),
+    shell:
+        "python -m fedsieve screenings --grid {params.grid:q} --files {params.files:q}"
+        " --poisonings {params.poisonings:q} --partitions {params.partitions:q}"
+        " --order {params.order:q} --csv {output.csv} --md {output.md} --html {output.html}"
+        " > {log} 2>&1"
+
+
 rule curves:
     input:
         scenario_files("rounds.csv"),

@@ -1,3 +1,16 @@
+TRAINING_KEYS = [
+    "model",
+    "local",
+    "rounds",
+    "cohort",
+    "sampling",
+    "tested_every",
+    "local_accuracy",
+    "snapshots",
+]
+"""Keys of a task that training depends on."""
+
+
 rule train:
     input:
         data=f"{TASK}/data.npz",
@@ -9,6 +22,8 @@ rule train:
         predictions=f"{SCENARIO}/predictions.npz",
         clients_log=f"{SCENARIO}/clients.csv",
         kept=f"{SCENARIO}/kept.npz",
+        screened=f"{SCENARIO}/screened.npz",
+        snapshots=f"{SCENARIO}/snapshots.safetensors",
         record=f"{SCENARIO}/run.json",
     log:
         f"{SCENARIO}/train.log",
@@ -21,7 +36,7 @@ rule train:
         mem_mb=4000,
         runtime=240,
     params:
-        task=parts("tasks", "task", "model", "local", "rounds", "cohort", "sampling"),
+        task=parts("tasks", "task", *TRAINING_KEYS),
         attack=spec("attacks", "attack"),
         defense=spec("defenses", "defense"),
         sanitizer=in_training_spec,
@@ -32,7 +47,8 @@ rule train:
         " --attack {params.attack:q} --defense {params.defense:q}"
         " --sanitizer {params.sanitizer:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
         " --code {params.code} --model {output.model} --predictions {output.predictions}"
-        " --clients-log {output.clients_log} --kept {output.kept} --record {output.record}"
+        " --clients-log {output.clients_log} --kept {output.kept} --screened {output.screened}"
+        " --snapshots {output.snapshots} --record {output.record}"
         " --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
 
 
@@ -91,3 +107,33 @@ rule evaluate:
         " --attack {params.attack:q} --last-rounds {params.last_rounds}"
         " --rounds {output.rounds} --metrics-file {output.metrics}"
         " > {log} 2>&1"
+
+
+rule screen:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+        poisoning=f"{POISONED}/poisoning.npz",
+        snapshots=judging_model,
+    output:
+        SCREENED,
+    log:
+        SCREENED.replace(".npz", ".log"),
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=GPUS,
+    params:
+        model=spec("tasks", "task", "model"),
+        detector=spec("detections", "detection"),
+        code=code(
+            "screen",
+            used("models", "tasks", "task", "model"),
+            used("detectors", "detections", "detection"),
+        ),
+    shell:
+        "python -m fedsieve screen --data {input.data} --clients {input.clients}"
+        " --poisoning {input.poisoning} --snapshots {input.snapshots}"
+        " --after-round {wildcards.after_round} --model {params.model:q}"
+        " --detector {params.detector:q} --seed {wildcards.seed} --screened {output}"
+        " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"

@@ -53,19 +53,22 @@ def batch_times(
 def per_batch(log: pd.DataFrame, record: dict[str, Any]) -> dict[str, float]:
     """Seconds per batch of each part of a run's rounds, and of all; NaN if there was no batch."""
     local = record["settings"]["task"]["local"]
-    total = n_batches(log["n_samples"].to_numpy(), local["epochs"], local["batch_size"]).sum()
+    n_samples = log["n_samples"].to_numpy()
+    total = n_batches(n_samples, local["epochs"], local["batch_size"], local.get("steps")).sum()
     parts = pd.DataFrame(record["seconds_of_parts"]).sum()
     found = {str(part): value / total if total else np.nan for part, value in parts.items()}
     return found | {"all": sum(found.values())}
 
 
 def n_batches(
-    n_samples: Int64[np.ndarray, " rows"], epochs: int, batch_size: int
+    n_samples: Int64[np.ndarray, " rows"], epochs: int, batch_size: int, steps: int | None = None
 ) -> Int64[np.ndarray, " rows"]:
     """Number of SGD steps of clients that train on so many samples, as ``local.batches`` makes.
 
     A last batch of a single sample is left out, unless every batch has one.
     """
+    if steps is not None:
+        return np.where(n_samples >= min(2, batch_size), steps, 0)
     full, rest = np.divmod(n_samples, batch_size)
     return epochs * (full + (rest >= min(2, batch_size)))
 

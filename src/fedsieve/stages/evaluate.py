@@ -1,5 +1,6 @@
 """Score one scenario: accuracy, attack success and source recall, sanitizing and detection."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fedsieve.artifacts import (
     write_json,
     write_text,
 )
-from fedsieve.records import Dataset, Probe
+from fedsieve.records import NOBODY, Dataset, Labels, Probe
 
 
 def evaluate(
@@ -44,7 +45,8 @@ def evaluate(
     Args:
         data, clients, poisoning: The data set, who holds it, and the ground truth.
         predictions: What the global model predicted after every round.
-        clients_log: What the defense did with each client in every round.
+        clients_log: What the defense did with each client in every round; for each round of
+            ``rounds`` it is scored, too: ``detection.*`` as at the end, of the flags alone.
         kept: The sanitizer's last verdict on the samples, if there is a sanitizer.
         floor: The same attack's success rate on the unattacked model.
         attack: Plug-in and parameters (config ``attacks``).
@@ -57,15 +59,19 @@ def evaluate(
     probes = registry.bind("attacks", attack, "probe")(test)
     predicted = read_arrays(predictions, None)
     said = predicted.pop("scores", None)
+    numbers = predicted.pop("rounds")
+    shown = Shown(truth.apply(train).labels, train.labels, test)
+    log = pd.read_csv(clients_log)
     curve = pd.DataFrame(
         [
-            _round({name: rows[number] for name, rows in predicted.items()}, test, probes, attack)
-            for number in range(len(predicted["test"]))
+            _round({name: rows[i] for name, rows in predicted.items()}, shown, probes, attack)
+            for i in range(len(numbers))
         ]
     )
-    curve.insert(0, "round", range(1, len(curve) + 1))
-    write_text(rounds, curve.to_csv(index=False))
+    curve.insert(0, "round", numbers)
     last = curve.tail(last_rounds).mean().drop("round").astype(object)
+    flagging = _flagging(log, truth.malicious)
+    write_text(rounds, curve.merge(flagging, "left", on="round").to_csv(index=False))
     final = {str(name): rate for name, rate in last.where(last.notna(), None).items()}
     clean = read_json(floor)
     found = {**final, **clean, **_differences(final, clean)}
@@ -73,7 +79,7 @@ def evaluate(
         found["auc"] = metrics.macro_auc(said, test.labels)
         nothing = np.zeros_like(test.labels)
         found["accuracy_trivial"] = metrics.accuracy(nothing, test.labels)
-    found |= _detection(pd.read_csv(clients_log), truth.malicious)
+    found |= _detection(log, truth.malicious) | _screening(flagging)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if done["sanitized"]:
         verdict = read_verdict(kept, len(train.labels))
@@ -83,13 +89,23 @@ def evaluate(
     write_json(metrics_file, found)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What predictions are compared with: the clients' labels as they have them and as they are."""
+
+    held: Labels
+    true: Labels
+    test: Dataset
+
+
 def _round(
     predicted: dict[str, np.ndarray],
-    test: Dataset,
+    shown: Shown,
     probes: dict[str, Probe],
     attack: dict[str, Any],
 ) -> dict[str, Any]:
     """Accuracy, success rates and source recall after one round."""
+    test = shown.test
     rates = {
         kind: metrics.success_rate(predicted[f"probe.{kind}"], probe.wanted)
         for kind, probe in probes.items()
@@ -101,7 +117,23 @@ def _round(
     if "source" in attack:
         recalls = metrics.class_accuracy(predicted["test"], test.labels, len(test.classes))
         row["source_recall"] = recalls[attack["source"]]
+    if "local" in predicted:
+        row |= _local(predicted["local"], predicted["local_test"], shown)
     return row
+
+
+def _local(own: np.ndarray, other: np.ndarray, shown: Shown) -> dict[str, Any]:
+    """Accuracy of a round's local models, on the labels that their clients have and on the true.
+
+    ASSUME: the mean over all samples that were predicted; MCDFL's Figures 5 and 6 show the mean
+    over 10 clients of the same size, which is the same.
+    """
+    seen, tested = own != NOBODY, other != NOBODY
+    return {
+        "local_train": metrics.accuracy(own[seen], shown.held[seen]),
+        "local_train_clean": metrics.accuracy(own[seen], shown.true[seen]),
+        "local_test": metrics.accuracy(other[tested], shown.test.labels[tested]),
+    }
 
 
 def _differences(final: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +152,40 @@ def _sanitization(scores: dict[str, Any], sent: int) -> dict[str, Any]:
     renamed["vanished"] = len(renamed["vanished"])
     renamed["megabytes"] = sent / 1e6
     return {f"sanitization.{name}": score for name, score in renamed.items()}
+
+
+def _flagging(log: pd.DataFrame, malicious: np.ndarray) -> pd.DataFrame:
+    """Score the detector's flags in each round; nothing but the round's number without a detector.
+
+    ``malicious_share`` is that of the malicious among the cohort.
+    """
+    rows = []
+    for number, part in log.groupby("round"):
+        bad = part["client"].isin(malicious)
+        row: dict[str, Any] = {"round": number}
+        if part["screened"].any() or len(part) > part["sampled"].sum():
+            flagged = np.flatnonzero(part["benign"] == 0)
+            scores = metrics.client_detection(flagged, np.flatnonzero(bad), len(part))
+            row |= {f"detection.{name}": score for name, score in scores.items()}
+        sampled = part["sampled"].astype(bool)
+        row["malicious_share"] = bad[sampled].mean() if sampled.any() else None
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _screening(flagging: pd.DataFrame) -> dict[str, Any]:
+    """Scores of a detector's flags at the end; nothing for a defense without a detector.
+
+    ``inverted`` is whether it then bans benign clients more readily than malicious ones.
+    """
+    last = flagging.iloc[-1].astype(object)
+    prefix = "detection."
+    found = {str(k).removeprefix(prefix): v for k, v in last.items() if str(k).startswith(prefix)}
+    scores = {name: None if pd.isna(score) else score for name, score in found.items()}
+    recall, false = (scores.get(name) for name in ("recall", "false_positive_rate"))
+    if recall is not None and false is not None:
+        scores["inverted"] = float(recall < false)
+    return {f"screening.{name}": score for name, score in scores.items()}
 
 
 def _detection(log: pd.DataFrame, malicious: np.ndarray) -> dict[str, Any]:

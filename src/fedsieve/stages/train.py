@@ -26,7 +26,8 @@ from fedsieve.artifacts import (
 from fedsieve.checkpoints import Progress
 from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
-from fedsieve.records import keeping
+from fedsieve.records import NOBODY, keeping
+from fedsieve.rng import stream
 from fedsieve.rounds import (
     Defense,
     Federation,
@@ -35,8 +36,12 @@ from fedsieve.rounds import (
     ServerState,
     judge_samples,
     run,
+    screen_clients,
     start,
 )
+
+OWN = "own_"
+"""Start of the names of what clients keep to themselves: no part of the server's snapshots."""
 
 
 def train(
@@ -56,6 +61,8 @@ def train(
     predictions: Path,
     clients_log: Path,
     kept: Path,
+    screened: Path,
+    snapshots: Path,
     record: Path,
     device: str = "auto",
     workers: int = 1,
@@ -70,9 +77,14 @@ def train(
     Args:
         data, clients, poisoning: The clients' data.
         keep: The sanitizer's mask if it worked before training, or nothing.
-        task: ``model``, ``rounds``, ``cohort``, ``sampling`` and ``local`` SGD (config ``tasks``).
+        task: ``model``, ``rounds``, ``cohort``, ``sampling`` and ``local`` SGD (config ``tasks``);
+            optionally ``tested_every`` so many rounds, and after the last of them;
+            ``snapshots``, the rounds after which to save the server's state; and
+            ``local_accuracy``, whether to predict with the clients' models, too.
         attack: Whose success to probe (config ``attacks``).
-        defense: ``aggregate`` and optionally ``detect`` (config ``defenses``).
+        defense: ``aggregate`` and optionally ``detect`` (config ``defenses``), which may have
+            ``before_rounds``, the rounds before which to screen the clients. The one after the
+            last is for the record alone.
         sanitizer: One that works between rounds: ``method`` (plug-in and parameters) and
             ``judgements``, a list of round and layers; {} for one that worked before training.
             A judgement before the round after the last one is for the record alone.
@@ -80,11 +92,16 @@ def train(
         seed: Seed of the run.
         code: Digest of the code; a checkpoint of other code is not resumed.
         model: Written: weights after the last round.
-        predictions: Written: ``test`` and ``probe.*`` [rounds, samples] after each round; for
-            multi-label data also ``scores`` [samples, classes] of the last model on the test set.
+        predictions: Written: ``rounds``, those that were tested; ``test`` and ``probe.*``
+            [rounds, samples] after them; for multi-label data also ``scores`` [samples, classes]
+            of the last model on the test set. With local models, what those that were trained in
+            a round made of their clients' samples, ``local`` and ``local_test``, each of an even
+            share of the test set; 255 for samples of other clients.
         clients_log: Written: a row per round and client.
         kept: Written: the last verdict, ``keep`` and ``repaired``; ``sanitized``, whether a
             sanitizer gave it; ``bytes`` exchanged for it; and every judgement between rounds.
+        screened: Written: what the detector found, besides scores and flags, before which round.
+        snapshots: Written: the global model and what the detector remembers after some rounds.
         record: Written: run.json, with versions, seconds and memory.
         device: auto, cpu or cuda.
         workers: Threads that train clients side by side.
@@ -109,27 +126,35 @@ def train(
         watch = _watch(held, attack, where)
         saved = begun = time.monotonic()
         for state, happened in run(fed, progress.state, task["rounds"]):
-            predicted = _predict(fed, watch)
+            predicted = _tested(fed, task, state, happened, watch)
             seconds, begun = time.monotonic() - begun, time.monotonic()
-            progress = _extended(progress, state, happened, predicted, seconds)
+            progress = _extended(progress, state, happened, predicted, seconds, "detect" in defense)
+            if state.round in task.get("snapshots", []):
+                progress = replace(progress, snapshots=progress.snapshots | _snapshot(fed, state))
             _report(progress, task["rounds"], held.test.labels)
             if time.monotonic() - saved > checkpoint_seconds:
                 checkpoints.save(checkpoint, key, progress)
                 saved = time.monotonic()
-        progress = _judged_at_last(fed, progress)
+        progress = _screened_at_last(fed, _judged_at_last(fed, progress))
         _write(fed, progress, watch["test"], model, predictions, clients_log)
         _write_verdict(kept, progress, keep, sanitizer)
+        write_arrays(screened, _arrays(progress.screened))
+        with replacing(snapshots) as partial:
+            save_file(progress.snapshots, partial)
         _write_record(record, progress, settings, where)
         checkpoint.unlink(missing_ok=True)
 
 
 def _defense(defense: dict[str, Any], sanitizer: dict[str, Any]) -> Defense:
     """The defense of a run; a sanitizer counts only if it works between rounds."""
+    detect = dict(defense["detect"]) if "detect" in defense else None
+    screenings = detect.pop("before_rounds", None) if detect else None
     return Defense(
         aggregate=defense["aggregate"],
-        detect=defense.get("detect"),
+        detect=detect,
         sanitize=sanitizer.get("method"),
         judgements={number: tuple(layers) for number, layers in sanitizer.get("judgements", [])},
+        screenings=None if screenings is None else frozenset(screenings),
     )
 
 
@@ -155,13 +180,51 @@ def _watch(held: setup.Held, attack: dict[str, Any], where: torch.device) -> dic
     return {name: torch.from_numpy(array).to(where) for name, array in images.items()}
 
 
-def _predict(fed: Federation, watch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Predictions of the global model as it is now: [1, samples, ...] each."""
+def _tested(
+    fed: Federation,
+    task: dict[str, Any],
+    state: ServerState,
+    happened: Record,
+    watch: dict[str, Tensor],
+) -> dict[str, Tensor]:
+    """Predictions after a round, [1, samples, ...] each; nothing if this one is not tested."""
+    if state.round % task.get("tested_every", 1) and state.round < task["rounds"]:
+        return {}
     multi_label = fed.data.labels.ndim == 2
-    return {
+    found = {
         name: torch.from_numpy(predict(fed.model, images, multi_label=multi_label))[None]
         for name, images in watch.items()
     }
+    if task.get("local_accuracy", False):
+        found |= _tested_locally(fed, state, happened, watch["test"])
+    return found | {"rounds": torch.tensor([state.round])}
+
+
+def _tested_locally(
+    fed: Federation, state: ServerState, happened: Record, test: Tensor
+) -> dict[str, Tensor]:
+    """What each client's model, as it was after local training, says of the client's samples.
+
+    ASSUME: MCDFL spreads the test set evenly over the clients, too (section V-A); here at random.
+    """
+    share = stream(fed.seed, "test").permutation(np.arange(len(test)) % len(fed.rows))
+    local = np.full((1, len(fed.data.labels)), NOBODY, np.uint8)
+    local_test = np.full((1, len(test)), NOBODY, np.uint8)
+    took_part = happened.cohort[happened.n_samples > 0]
+    for client, values in zip(took_part, happened.trained, strict=True):
+        fed.values.copy_(values)
+        own, part = fed.rows[client], np.flatnonzero(share == client)
+        local[0, own] = predict(fed.model, fed.data.images[own], multi_label=False)
+        local_test[0, part] = predict(fed.model, test[part], multi_label=False)
+    fed.values.copy_(state.values)
+    return {"local": torch.from_numpy(local), "local_test": torch.from_numpy(local_test)}
+
+
+def _snapshot(fed: Federation, state: ServerState) -> dict[str, Tensor]:
+    """The server's state after a round: the global model, and what its detector remembers."""
+    memory = {f"detector.{k}": t for k, t in state.detector.items() if not k.startswith(OWN)}
+    tensors = {f"model.{k}": t for k, t in setup.weights(fed.model).items()} | memory
+    return {f"round{state.round}.{k}": t.cpu().contiguous().clone() for k, t in tensors.items()}
 
 
 def _extended(
@@ -170,17 +233,24 @@ def _extended(
     happened: Record,
     predicted: dict[str, Tensor],
     seconds: float,
+    detected: bool,
 ) -> Progress:
-    """Add a round to what is known of the run."""
+    """Add a round to what is known of the run; ``detected``: whether its defense has a detector."""
     known = progress.predictions
     predictions = {k: torch.cat([known[k], p]) if k in known else p for k, p in predicted.items()}
     note = {
         "seconds": round(seconds, 3),
         "parts": happened.seconds,
-        "clients": _client_rows(state.round, happened),
+        "clients": _client_rows(state.round, happened, detected),
     }
-    judged = progress.judged | _recorded(state.round, happened.judged)
-    return Progress(state, predictions, [*progress.notes, note], judged)
+    return replace(
+        progress,
+        state=state,
+        predictions=known | predictions,
+        notes=[*progress.notes, note],
+        judged=progress.judged | _recorded(state.round, happened.judged),
+        screened=progress.screened | _recorded(state.round, happened.screened),
+    )
 
 
 def _recorded(number: int, judged: dict[str, np.ndarray]) -> dict[str, Tensor]:
@@ -196,11 +266,23 @@ def _judged_at_last(fed: Federation, progress: Progress) -> Progress:
     return replace(progress, state=state, judged=progress.judged | _recorded(number, judged))
 
 
-def _client_rows(number: int, happened: Record) -> list[dict[str, Any]]:
-    """A row for each client of the cohort, and for all clients where a detector scored them."""
+def _screened_at_last(fed: Federation, progress: Progress) -> Progress:
+    """Let the detector judge the final model's evidence, if it is to do so after the last round."""
+    number = progress.state.round + 1
+    found = None
+    if fed.defense.screenings is not None:
+        found = screen_clients(fed, progress.state, number)
+    if found is None:
+        return progress
+    content = found.found | {"benign": found.benign, "scores": found.scores}
+    return replace(progress, screened=progress.screened | _recorded(number, content))
+
+
+def _client_rows(number: int, happened: Record, detected: bool) -> list[dict[str, Any]]:
+    """A row for each client of the cohort, and for all clients where a detector has a say."""
     place = {int(client): i for i, client in enumerate(happened.cohort)}
     scores = happened.scores
-    listed = sorted(place) if scores is None else range(len(happened.benign))
+    listed = range(len(happened.benign)) if detected else sorted(place)
     rows = []
     for client in listed:
         i = place.get(client)
@@ -213,6 +295,7 @@ def _client_rows(number: int, happened: Record) -> list[dict[str, Any]]:
                 "weight": 0.0 if i is None else float(happened.weights[i]),
                 "loss": None if i is None else float(happened.losses[i]),
                 "score": None if scores is None else float(scores[client]),
+                "screened": scores is not None,
                 "benign": bool(happened.benign[client]),
                 "in_domain": happened.in_domain,
             }
@@ -223,10 +306,15 @@ def _client_rows(number: int, happened: Record) -> list[dict[str, Any]]:
 def _report(progress: Progress, rounds: int, labels: np.ndarray) -> None:
     """Print a line a round: where the run stands and how long it will take."""
     number = progress.state.round
-    accuracy = (progress.predictions["test"][-1].numpy() == labels).mean()
+    tested = progress.predictions.get("test")
+    rate = "not tested yet"
+    if tested is not None:
+        rate = f"{(tested[-1].numpy() == labels).mean():.4f}"
+        when = int(progress.predictions["rounds"][-1])
+        rate += "" if when == number else f" (round {when})"
     pace = np.mean([note["seconds"] for note in progress.notes[-5:]])
     left = f"{pace:.1f} s a round, {pace * (rounds - number):.0f} s left"
-    print(f"round {number}/{rounds}: test accuracy {accuracy:.4f}, {left}", flush=True)
+    print(f"round {number}/{rounds}: test accuracy {rate}, {left}", flush=True)
 
 
 def _write(
@@ -241,7 +329,7 @@ def _write(
     fed.values.copy_(progress.state.values)
     with replacing(model) as partial:
         save_file(setup.weights(fed.model), partial)
-    arrays = {name: tensor.numpy() for name, tensor in progress.predictions.items()}
+    arrays = _arrays(progress.predictions)
     if fed.data.labels.ndim == 2:
         arrays["scores"] = scores(fed.model, test)
     write_arrays(predictions, arrays, compress=True)
@@ -249,11 +337,16 @@ def _write(
     write_text(clients_log, pd.DataFrame(rows).to_csv(index=False))
 
 
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Arrays in the order of their names, the same whether the run was interrupted or not."""
+    return {name: tensors[name].numpy() for name in sorted(tensors)}
+
+
 def _write_verdict(
     kept: Path, progress: Progress, keep: list[Path], sanitizer: dict[str, Any]
 ) -> None:
     """Write what the sanitizer decided, and every judgement on the way."""
-    judged = {name: tensor.numpy() for name, tensor in progress.judged.items()}
+    judged = _arrays(progress.judged)
     sent = sum(int(array) for name, array in judged.items() if name.endswith(".bytes"))
     if keep:
         sent = int(read_arrays(keep[0], {"bytes": ("i", 0)})["bytes"])

@@ -1,0 +1,95 @@
+"""Score and tabulate the detection of malicious clients: arrays in, tidy frames out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int64
+
+from fedsieve import metrics
+from fedsieve.statistics import n_seeds, percent, positions
+
+FLAGS = "flags"
+"""The decision of a detector's whole rule; its parts have the names that it records them by."""
+
+YARDSTICK = "yardstick"
+"""Who flips fewer than LEAST samples can hardly be told: the score of finding all others."""
+
+LEAST = 4
+
+
+def scores(
+    screened: Mapping[str, np.ndarray],
+    malicious: Int64[np.ndarray, " malicious"],
+    poisoned: Int64[np.ndarray, " clients"],
+) -> list[dict[str, object]]:
+    """Score a detector's flags, and those of each part of its rule that it recorded.
+
+    Args:
+        screened: ``benign`` [clients], and ``found.*``, of which boolean arrays [clients] are
+            flags of a part of the rule, True for the malicious.
+        malicious: The truth.
+        poisoned: Poisoned samples of each client.
+
+    Returns:
+        A row per part and metric: ``part``, ``metric`` and ``value``. Part ``yardstick`` flags
+        just the clients with at least LEAST poisoned samples.
+    """
+    n_clients = len(screened["benign"])
+    parts = {FLAGS: ~screened["benign"].astype(bool), YARDSTICK: poisoned >= LEAST}
+    for name, array in screened.items():
+        if name.startswith("found.") and array.dtype == bool and array.shape == (n_clients,):
+            parts[name.removeprefix("found.")] = array
+    return [
+        {"part": part, "metric": metric, "value": value}
+        for part, flagged in parts.items()
+        for metric, value in metrics.client_detection(
+            np.flatnonzero(flagged), malicious, n_clients
+        ).items()
+    ]
+
+
+def table(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Lay out F1 by the share of malicious clients: its mean over seeds, and the least.
+
+    Where nobody is malicious, F1 is undefined: then the false positives, mean and most.
+
+    Returns:
+        Text cells; rows (attack, round, model, detector, part), below task and partition where
+        there are several; a column per ratio.
+    """
+    peace = frame["ratio"] == 0
+    wanted = np.where(peace, "false_positive_rate", "f1")
+    shown = frame[frame["metric"] == wanted]
+    shown = shown[~((shown["ratio"] == 0) & (shown["part"] == YARDSTICK))]
+    rows = ["task", "partition", "attack", "after_round", "trained", "detection", "part"]
+    groups = shown.groupby([*rows, "ratio"], sort=False)["value"]
+    cells = groups.agg(["mean", "min", "max", "count"]).reset_index()
+    cells["text"] = [_cell(row) for _, row in cells.iterrows()]
+    kept = [r for r in rows if r not in ("task", "partition") or cells[r].nunique() > 1]
+    ranks = positions(order, cells["attack"])
+    cells = cells.sort_values("attack", key=lambda c: c.map(ranks), kind="stable")
+    cells["m"] = [percent(ratio) for ratio in cells["ratio"]]
+    pivoted = cells.pivot_table(
+        index=kept, columns="m", values="text", aggfunc="first", sort=False, fill_value=""
+    )
+    columns = [percent(ratio) for ratio in sorted(cells["ratio"].unique())]
+    named = {"after_round": "round", "trained": "model", "detection": "detector"}
+    return pivoted[columns].rename_axis(index=lambda level: named.get(level, level))
+
+
+def note(frame: pd.DataFrame) -> str:
+    """Caption of ``table``."""
+    labels = ["task", "partition", "attack", "ratio", "after_round", "trained", "detection", "part"]
+    counted = frame[frame["metric"] == "false_positive_rate"].groupby(labels)["value"].count()
+    return (
+        f"F1 of telling malicious clients, mean over {n_seeds(counted)} (least in brackets), by "
+        "their share; at 0 %, false positives (most in brackets). Model: whose model judges. Part: "
+        "flags are the detector's decision, others what a part of its rule alone would decide; "
+        f"yardstick, finding just the clients with at least {LEAST} poisoned samples."
+    )
+
+
+def _cell(row: pd.Series) -> str:
+    extreme = row["max"] if row["ratio"] == 0 else row["min"]
+    return f"{row['mean']:.3f} ({extreme:.2f})" if row["count"] else ""

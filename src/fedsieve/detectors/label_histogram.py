@@ -1,0 +1,47 @@
+"""Label histogram: flag clients whose label counts alone differ. A control, not a method.
+
+Where all clients hold the same classes, flipping a whole class empties it and doubles another,
+so that counting labels finds the attackers and no model is needed. What a detector finds beyond
+this control it owes to looking at samples; and where labels are spread unevenly the control
+flags honest clients. An attacker that swaps two classes keeps its counts and is not found.
+"""
+
+import numpy as np
+
+from fedsieve import rowmix
+from fedsieve.errors import InputError
+from fedsieve.records import Message, Screening, View
+from fedsieve.vectors import Layout, State
+
+
+def init(n_clients: int, layout: Layout) -> State:
+    """Counts need no memory."""
+    return {}
+
+
+def report(view: View, broadcast: Message) -> Message:
+    """Count the client's samples by label: ``labels`` [classes].
+
+    Raises:
+        InputError: where samples have several labels.
+    """
+    if view.labels.ndim == 2:
+        raise InputError("detector label_histogram needs one label per sample (labels: single)")
+    counts = np.bincount(view.labels, minlength=view.n_classes)
+    return {"labels": counts.astype(np.int32)}
+
+
+def flag(reports: list[Message], state: State, *, cut: float = 2.2) -> Screening:
+    """Flag clients whose label counts belong to the odd group of the most telling pair.
+
+    Args:
+        cut: Log-odds of being malicious above which a client is flagged; 2.2 is nine to one.
+
+    Returns:
+        Scores are minus the log-odds, of the best pair even if it does not pass the gate. Also
+        found: the ``gain`` of that pair (dBIC), and the ``pair`` (s, t), of which t is frequent.
+    """
+    counts = np.stack([r["labels"] for r in reports]).astype(np.int64)
+    odd = rowmix.by_label(counts, cut)
+    found = {"gain": np.array(odd.gain), "pair": np.array(odd.cell)}
+    return Screening(~odd.flagged, -odd.log_odds, found)

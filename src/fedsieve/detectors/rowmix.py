@@ -1,0 +1,44 @@
+"""Rowmix: find label flippers by what the global model predicts for each of their labels.
+
+A client sends a table of counts [label, prediction], 100 integers for ten classes. It contains
+its label counts, which the rule does not compare. A client that lies in its table is not found:
+the rule trusts what clients report, as any does that leaves their samples with them.
+"""
+
+import numpy as np
+
+from fedsieve import rowmix
+from fedsieve.errors import InputError
+from fedsieve.records import Message, Screening, View
+from fedsieve.vectors import Layout, State
+
+
+def init(n_clients: int, layout: Layout) -> State:
+    """Rowmix remembers nothing."""
+    return {}
+
+
+def report(view: View, broadcast: Message) -> Message:
+    """Count the client's samples by label and prediction: ``predicted`` [classes, classes].
+
+    Raises:
+        InputError: where samples have several labels.
+    """
+    if view.labels.ndim == 2:
+        raise InputError("detector rowmix needs one label per sample (labels: single)")
+    return {"predicted": rowmix.tally(view.layers["logits"], view.labels, view.n_classes)}
+
+
+def flag(reports: list[Message], state: State, *, cut: float = 2.2) -> Screening:
+    """Flag clients whose row of the most telling cell (label, prediction) is odd.
+
+    Args:
+        cut: Log-odds of being malicious above which a client is flagged; 2.2 is nine to one.
+
+    Returns:
+        Scores are minus the log-odds, of the best cell even if it does not pass the gate. Also
+        found: the ``gain`` of that cell (dBIC), and the ``cell`` [label, prediction].
+    """
+    odd = rowmix.by_prediction(np.stack([r["predicted"] for r in reports]), cut)
+    found = {"gain": np.array(odd.gain), "cell": np.array(odd.cell)}
+    return Screening(~odd.flagged, -odd.log_odds, found)

@@ -1,0 +1,119 @@
+"""Screen all clients by a saved model: data quality, scores and flags, without training again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from fedsieve import device as devices
+from fedsieve import screening, setup
+from fedsieve.artifacts import write_arrays
+from fedsieve.errors import InputError
+from fedsieve.local import TrainingData
+from fedsieve.rng import stream
+from fedsieve.vectors import State, Trained, bind, layout
+
+LESSONS = 10
+"""Times that a detector learns from a model that was not trained with it."""
+
+
+def screen(
+    *,
+    data: Path,
+    clients: Path,
+    poisoning: Path,
+    snapshots: Path,
+    after_round: int,
+    model: dict[str, Any],
+    detector: dict[str, Any],
+    seed: int,
+    screened: Path,
+    device: str = "auto",
+) -> None:
+    """Write what a detector finds by the model that a run had after some round.
+
+    Where the run had the same detector, its state of that round is used. Otherwise a fresh one
+    learns from the model alone, so that MCDFL has a trained generator; a detector that looks at
+    updates then has seen none and flags nobody.
+
+    Args:
+        data, clients, poisoning: The clients' data, which may be others than the model has seen.
+        snapshots: Models and states of a run after some rounds.
+        after_round: Which of them to take.
+        model: Plug-in and parameters (config ``tasks.*.model``).
+        detector: Plug-in and parameters (config ``detections``).
+        seed: Seed of the run.
+        screened: Written: ``benign`` and ``scores`` [clients], ``found.*`` and ``report.*``
+            [clients, ...].
+        device: auto, cpu or cuda.
+
+    Raises:
+        InputError: where the snapshots are broken or hold none of that round.
+    """
+    held = setup.read_training(data, clients, poisoning)
+    where = devices.choose(device)
+    net = setup.initial_model(model, held.train, 0).to(where)
+    saved = _saved(snapshots, after_round, where)
+    weights = {k.removeprefix("model."): t for k, t in saved.items() if k.startswith("model.")}
+    net.load_state_dict(weights)
+    values, _ = bind(net)
+    state = _state(detector, net, values, saved, len(held.rows), seed)
+    found, reports = screening.screen(
+        detector,
+        net,
+        values,
+        state,
+        TrainingData.of(held.train, where),
+        held.rows,
+        len(held.train.classes),
+    )
+    told = {
+        f"report.{name}": np.stack([message[name] for message in reports])
+        for name in (reports[0] if reports else {})
+    }
+    more = {f"found.{name}": np.asarray(array) for name, array in found.found.items()}
+    write_arrays(
+        screened,
+        {"benign": found.benign, "scores": found.scores, **more, **told},
+        compress=True,
+    )
+
+
+def _saved(snapshots: Path, after_round: int, where: torch.device) -> dict[str, Tensor]:
+    """Tensors of one round's snapshot: ``model.*`` and ``detector.*``."""
+    prefix = f"round{after_round}."
+    try:
+        with safe_open(snapshots, "pt", device=str(where)) as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            found = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{snapshots}: unreadable: {error}. Delete it and run again.") from error
+    if not found:
+        remedy = "add it to snapshots: of the task"
+        raise InputError(f"{snapshots}: holds no model of round {after_round}; {remedy}")
+    return found
+
+
+def _state(
+    detector: dict[str, Any],
+    net: nn.Module,
+    values: Tensor,
+    saved: dict[str, Tensor],
+    n_clients: int,
+    seed: int,
+) -> State:
+    """The detector's state of the snapshot, or a fresh one that has learned from its model."""
+    init = screening.function(detector, "init", rng=stream(seed, "detector"))
+    state: State = init(n_clients, layout(net)) if init else {}
+    state = {name: tensor.to(values.device) for name, tensor in state.items()}
+    kept = {name: saved.get(f"detector.{name}") for name in state if not name.startswith("own_")}
+    if all(found is not None and found.shape == state[k].shape for k, found in kept.items()):
+        return state | {name: tensor for name, tensor in kept.items() if tensor is not None}
+    nobody = Trained([], values.clone(), values.new_zeros(0, len(values)))
+    for lesson in range(LESSONS):
+        learn = screening.function(detector, "learn", rng=stream(seed, "learn", lesson))
+        state = learn(net, nobody, state) if learn else state
+    return state

@@ -1,0 +1,50 @@
+"""Score and tabulate what detectors find by saved models, in all screenings of a grid."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fedsieve import clients, rendering
+from fedsieve.artifacts import read_arrays, read_partition, read_poisoning, write_text
+from fedsieve.grids import screenings as listed
+
+
+def screenings(
+    *,
+    grid: dict[str, Any],
+    files: str,
+    poisonings: str,
+    partitions: str,
+    order: list[str],
+    csv: Path,
+    md: Path,
+    html: Path,
+) -> None:
+    """Write how well clients were told apart, for each detector and each part of its rule.
+
+    Args:
+        grid: Lists of labels (config ``grids``).
+        files: Path of a screening, with a field in braces for each axis and ``trained``,
+            ``detection`` and ``after_round``.
+        poisonings, partitions: The same, of what was poisoned and who holds it.
+        order: Attacks and defenses in the order of rows.
+        csv: Written: every score of every screening, tidy.
+        md, html: Written: F1, or false positives where nobody is malicious, over seeds.
+    """
+    rows = []
+    for labels in listed(grid):
+        truth = read_poisoning(Path(poisonings.format(**labels)))
+        held = read_partition(Path(partitions.format(**labels)))
+        poisoned = np.bincount(held.client[truth.samples], minlength=held.n_clients)
+        found = clients.scores(
+            read_arrays(Path(files.format(**labels)), None), truth.malicious, poisoned
+        )
+        labels = {**labels, "ratio": float(labels["ratio"])}
+        rows += [{**labels, **row} for row in found]
+    frame = pd.DataFrame(rows)
+    write_text(csv, frame.to_csv(index=False))
+    table, note = clients.table(frame, order), clients.note(frame)
+    for path, render in ((md, rendering.to_markdown), (html, rendering.to_html)):
+        write_text(path, render(table, note))

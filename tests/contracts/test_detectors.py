@@ -1,0 +1,152 @@
+"""What every file of src/fedsieve/detectors promises; a new one is tested once it is there."""
+
+import itertools
+from collections import OrderedDict
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fedsieve import registry
+from fedsieve.local import Sgd, TrainingData
+from fedsieve.records import keeping
+from fedsieve.rounds import Defense, Sampling, federation, run, start
+from fedsieve.screening import screen
+from fedsieve.vectors import layout, seeded
+
+pytestmark = pytest.mark.parametrize("name", registry.available("detectors"))
+
+N_CLIENTS, N_CLASSES = 7, 3
+RNG = np.random.default_rng(0)
+IMAGES = torch.from_numpy(RNG.integers(0, 256, (120, 1, 6, 6), dtype=np.uint8))
+LABELS = torch.from_numpy(RNG.integers(0, N_CLASSES, 120))
+ROWS = [np.arange(client, 120, N_CLIENTS) for client in range(N_CLIENTS - 1)] + [np.arange(0)]
+"""The last client has no samples."""
+
+
+def spec(name):
+    return {"use": name, **getattr(registry.load("detectors", name), "EXAMPLE", {})}
+
+
+def network():
+    extractor = nn.Sequential(
+        OrderedDict(conv=nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), penultimate=nn.Flatten())
+    )
+    parts = OrderedDict(extractor=extractor, predictor=nn.Sequential(nn.Linear(32, N_CLASSES)))
+    return nn.Sequential(parts)
+
+
+def federate(name):
+    return federation(
+        partial(seeded, network, 3),
+        TrainingData(IMAGES, LABELS),
+        ROWS,
+        sampling=Sampling(4),
+        sgd=Sgd(epochs=1, batch_size=8, lr=0.1),
+        defense=Defense({"use": "fedavg"}, detect=spec(name)),
+        seed=5,
+        workers=1,
+        n_classes=N_CLASSES,
+    )
+
+
+def play(fed):
+    beginning = start(fed, keeping(np.ones(120, bool)))
+    return [(beginning, None), *run(fed, beginning, 3)]
+
+
+@pytest.fixture
+def fed(name):
+    return federate(name)
+
+
+@pytest.fixture
+def played(fed):
+    return play(fed)
+
+
+def test_its_file_says_what_it_is(name):
+    assert (registry.load("detectors", name).__doc__ or "").strip()
+    assert hasattr(registry.load("detectors", name), "flag")
+
+
+def test_it_screens_every_client_in_every_round(played):
+    for _, record in played[1:]:
+        assert record.benign.dtype == bool
+        assert record.benign.shape == record.scores.shape == (N_CLIENTS,)
+        assert not np.isinf(record.scores).any()
+
+
+def test_a_banned_client_takes_no_part(played):
+    for _, record in played[1:]:
+        assert record.benign[record.cohort].all()
+
+
+def test_a_client_without_samples_is_not_banned(played):
+    assert all(record.benign[-1] for _, record in played[1:])
+
+
+def test_its_state_is_named_tensors_whose_names_and_types_stay(played):
+    for (before, _), (after, _) in itertools.pairwise(played):
+        assert before.detector.keys() == after.detector.keys()
+        for key, tensor in after.detector.items():
+            assert isinstance(tensor, torch.Tensor)
+            assert tensor.dtype == before.detector[key].dtype
+
+
+def test_the_same_seed_gives_the_same_run(name, played):
+    again = play(federate(name))
+    for (one, record), (other, same) in zip(played[1:], again[1:], strict=True):
+        assert torch.equal(one.values, other.values)
+        np.testing.assert_array_equal(record.scores, same.scores)
+
+
+def test_it_changes_nothing_that_it_is_given(fed, played):
+    state, _ = played[2]
+    fed.values.copy_(state.values)
+    memory = {key: tensor.clone() for key, tensor in state.detector.items()}
+    _, reports = screen(
+        fed.defense.detect, fed.model, fed.values, state.detector, fed.data, ROWS, N_CLASSES
+    )
+    assert torch.equal(fed.values, state.values)
+    assert all(torch.equal(memory[key], state.detector[key]) for key in memory)
+    list(run(fed, state, 3))
+    assert all(torch.equal(memory[key], state.detector[key]) for key in memory)
+    assert len(reports) in (0, N_CLIENTS)
+
+
+def test_reports_hold_numbers_and_no_image_or_features_of_any_sample(fed, played):
+    state, _ = played[2]
+    fed.values.copy_(state.values)
+    _, reports = screen(
+        fed.defense.detect, fed.model, fed.values, state.detector, fed.data, ROWS, N_CLASSES
+    )
+    for message in reports:
+        for array in message.values():
+            assert np.isfinite(array).all()
+    # shapes do not depend on how many samples a client has: nothing is told sample by sample
+    assert len({tuple((k, a.shape) for k, a in sorted(m.items())) for m in reports}) <= 1
+
+
+def test_renumbering_the_clients_renumbers_its_flags(name, fed, played):
+    if not hasattr(registry.load("detectors", name), "report"):
+        return  # what it knows lies in the rounds before, under the clients' old numbers
+    state, _ = played[2]
+    fed.values.copy_(state.values)
+    order = np.array([3, 1, 6, 0, 2, 5, 4])
+    one, other = (
+        screen(fed.defense.detect, fed.model, fed.values, state.detector, fed.data, rows, N_CLASSES)
+        for rows in (ROWS, [ROWS[client] for client in order])
+    )
+    np.testing.assert_array_equal(other[0].benign, one[0].benign[order])
+    np.testing.assert_allclose(other[0].scores, one[0].scores[order], rtol=1e-6, atol=1e-9)
+
+
+def test_the_layout_alone_is_enough_to_start(name):
+    init = registry.bind(
+        "detectors", spec(name), "init", optional=True, rng=np.random.default_rng(0)
+    )
+    if init is not None:
+        assert all(isinstance(t, torch.Tensor) for t in init(N_CLIENTS, layout(network())).values())

@@ -1,0 +1,125 @@
+"""What a training job writes besides its model: tests now and then, snapshots, local models."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from fedsieve.artifacts import read_data, read_json, read_poisoning
+from fedsieve.records import NOBODY
+
+MCDFL = {"use": "mcdfl", "hidden": 4, "quality": "direct", "before_rounds": [2, 6]}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, training, stage):
+    """Arguments of a finished job: five rounds by MCDFL, screened before round 2 and at the end."""
+    folder = tmp_path_factory.mktemp("trained")
+    arguments = training(folder, rounds=5, keep=[])
+    arguments["task"] |= {"tested_every": 2, "snapshots": [2, 5], "local_accuracy": True}
+    arguments["defense"] = {"detect": MCDFL, "aggregate": {"use": "fedavg"}}
+    stage("train")(**arguments)
+    return arguments
+
+
+@pytest.fixture(scope="module")
+def predicted(written):
+    with np.load(written["predictions"]) as content:
+        return dict(content)
+
+
+def test_every_second_round_and_the_last_are_tested(predicted):
+    assert predicted["rounds"].tolist() == [2, 4, 5]
+    assert len(predicted["test"]) == len(predicted["probe.flip"]) == len(predicted["local"]) == 3
+
+
+def test_the_local_models_of_a_cohort_predict_their_clients_samples_alone(written, predicted):
+    log = pd.read_csv(written["clients_log"])
+    with np.load(written["clients"]) as content:
+        client = content["client"]
+    for number, row in zip(predicted["rounds"], predicted["local"], strict=True):
+        cohort = log[(log["round"] == number) & log["sampled"]]["client"]
+        np.testing.assert_array_equal(row != NOBODY, np.isin(client, cohort))
+
+
+def test_each_client_of_a_cohort_has_an_even_share_of_the_test_set(written, predicted):
+    _, test = read_data(written["data"])
+    cohort = pd.read_csv(written["clients_log"]).groupby("round")["sampled"].sum()
+    for number, row in zip(predicted["rounds"], predicted["local_test"], strict=True):
+        share = cohort[number] * len(test.labels) / 5
+        assert abs((row != NOBODY).sum() - share) < 4
+
+
+def test_snapshots_hold_the_model_and_what_the_server_knows_but_no_clients_own_head(written):
+    saved = load_file(written["snapshots"])
+    assert {name.split(".")[0] for name in saved} == {"round2", "round5"}
+    model = load_file(written["model"])
+    for name, tensor in model.items():
+        np.testing.assert_array_equal(saved[f"round5.model.{name}"], tensor)
+    assert saved["round5.detector.features"].shape == (10, 16)
+    assert not [name for name in saved if "own_" in name]
+
+
+def test_clients_are_screened_before_the_rounds_of_the_schedule_and_flags_hold(written):
+    log = pd.read_csv(written["clients_log"])
+    assert len(log) == 5 * 5
+    assert log.groupby("round")["screened"].first().tolist() == [False, True, False, False, False]
+    flags = log.pivot(index="round", columns="client", values="benign")
+    assert flags.loc[1].all()
+    assert (flags.loc[2:] == flags.loc[2]).all().all()
+    banned = set(flags.columns[~flags.loc[2]])
+    assert banned
+    assert not banned & set(log[(log["round"] > 1) & log["sampled"]]["client"])
+
+
+def test_the_screening_after_the_last_round_is_for_the_record(written):
+    with np.load(written["screened"]) as content:
+        assert {name.split(".")[0] for name in content} == {"round2", "round6"}
+        assert content["round6.benign"].shape == content["round6.scores"].shape == (5,)
+        # a client reports two numbers of 8 bytes and gets the classes of 10 features
+        assert content["round2.bytes"] == 5 * (16 + 80)
+
+
+def test_local_accuracy_is_scored_on_the_labels_held_and_on_the_true_ones(
+    written, predicted, stage, tmp_path
+):
+    score(written, stage, tmp_path)
+    rounds = pd.read_csv(tmp_path / "rounds.csv", index_col="round")
+    train, test = read_data(written["data"])
+    held = read_poisoning(written["poisoning"]).apply(train).labels
+    assert rounds.index.tolist() == [2, 4, 5]
+    for i, number in enumerate(rounds.index):
+        seen = predicted["local"][i] != NOBODY
+        said = predicted["local"][i][seen]
+        assert rounds["local_train"][number] == pytest.approx((said == held[seen]).mean())
+        clean = (said == train.labels[seen]).mean()
+        assert rounds["local_train_clean"][number] == pytest.approx(clean)
+        tested = predicted["local_test"][i] != NOBODY
+        right = predicted["local_test"][i][tested] == test.labels[tested]
+        assert rounds["local_test"][number] == pytest.approx(right.mean())
+
+
+def test_flags_are_scored_in_each_tested_round_and_at_the_end(written, stage, tmp_path):
+    found = score(written, stage, tmp_path)
+    rounds = pd.read_csv(tmp_path / "rounds.csv", index_col="round")
+    log = pd.read_csv(written["clients_log"])
+    malicious = read_poisoning(written["poisoning"]).malicious
+    last = log[log["round"] == 5].set_index("client")["benign"]
+    caught = (~last[malicious]).mean()
+    assert found["screening.recall"] == rounds["detection.recall"][5] == pytest.approx(caught)
+    honest = last.drop(malicious)
+    assert found["screening.false_positive_rate"] == pytest.approx((~honest).mean())
+    assert found["screening.inverted"] == float(caught < (~honest).mean())
+    cohort = log[(log["round"] == 4) & log["sampled"]]["client"]
+    assert rounds["malicious_share"][4] == pytest.approx(cohort.isin(malicious).mean())
+
+
+def score(written, stage, folder):
+    """Metrics of the trained scenario, and its rounds.csv in the folder."""
+    read = {k: written[k] for k in ("data", "clients", "poisoning", "predictions", "kept")}
+    read |= {"clients_log": written["clients_log"], "attack": written["attack"]}
+    floor = folder / "floor.json"
+    floor.write_text('{"accuracy_unattacked": 0.9, "asr_floor": 0.0}')
+    made = {"rounds": folder / "rounds.csv", "metrics_file": folder / "metrics.json"}
+    stage("evaluate")(**read, **made, floor=floor, last_rounds=1)
+    return read_json(folder / "metrics.json")

@@ -99,6 +99,8 @@ def headline(
 
 def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
     """Mark the defenses that know or assume something, and say what the marks mean."""
+    if "defense" not in table.index.names:
+        return table, note
     present = set(table.index.get_level_values("defense"))
     shown = {name: f"{name} {mark}" for name, mark in marks.items() if name in present}
     outside = [OUTSIDE] if any(text.endswith(OUTSIDE) for text in table.to_numpy().flat) else []

@@ -20,7 +20,7 @@ def finding(soft, softa, joint, image_gain=100.0, joint_gain=100.0):
     return Finding((0, 1), *odds, image_gain, joint_gain)
 
 
-@pytest.mark.parametrize("n_malicious", [1, 4, 12, 20])
+@pytest.mark.parametrize("n_malicious", [1, 8, 20])
 def test_flippers_are_found_and_so_is_the_flip(n_malicious):
     found = suspects(0, group(n_malicious, flip(2, 3)))
     assert who(found.flagged) == list(range(n_malicious))
@@ -32,7 +32,7 @@ def test_flippers_are_found_and_so_is_the_flip(n_malicious):
 def test_margins_alone_do_as_well_as_their_separation_allows(n_malicious):
     # with known normal densities F1 is .995 to .997 at an area of .85, and .72 to .86 at .65
     scores = {auc: [] for auc in (0.65, 0.85)}
-    for seed, auc in [(0, 0.65), (0, 0.85), (1, 0.85)]:
+    for seed, auc in [(0, 0.65), (0, 0.85)]:
         how = {"n_clients": 100, "n": 500, "shares": RARE, "auc": auc}
         found = find(counted(samples(seed, group(n_malicious, flip(0, 1)), **how)))
         scores[auc].append(f1(found.soft > 2.2, n_malicious))
@@ -51,7 +51,7 @@ def test_half_flips_are_found_by_margins_and_counts_together(n_malicious):
 
 @pytest.mark.parametrize("spread", [False, True])
 def test_nobody_is_flagged_where_nobody_attacks(spread):
-    for seed in range(6):
+    for seed in range(3):
         shares = {"shares": uneven(seed)} if spread else {}
         found = suspects(seed, {}, auc=0.8, **shares)
         assert not (found.flagged | found.soft | found.softa | found.joint).any()
@@ -76,10 +76,6 @@ def test_two_attacks_are_peeled_off_one_after_the_other():
     found = suspects(0, group(16, flip(3, 1)) | group(8, flip(0, 2)))
     assert who(found.flagged) == list(range(16))
     assert np.argwhere(found.pairs).tolist() == [[0, 2], [3, 1]]
-
-
-def test_the_log_odds_of_all_attacks_are_above_the_cut():
-    found = suspects(0, group(16, flip(3, 1)) | group(8, flip(0, 2)))
     assert ((found.log_odds > RULE.cut) == found.flagged).all()
 
 
@@ -132,7 +128,7 @@ def test_a_few_clients_are_no_error(n_clients):
 
 def test_many_bins_or_few_find_the_same():
     counts = counted(samples(0, group(8, flip(2, 3))))
-    for n_bins in (2, 10, 30):
+    for n_bins in (2, 30):
         assert who(detect(counts, Rule(n_bins=n_bins)).flagged) == list(range(8))
 
 

@@ -33,6 +33,12 @@ _COLUMNS = {
     "accuracy": "test accuracy (%)",
     "asr": "attack success rate (%)",
     "source_recall": "source-class recall (%)",
+    "local_train": "local training accuracy (%)",
+    "local_train_clean": "... on true labels (%)",
+    "local_test": "local test accuracy (%)",
+    "detection.f1": "F1 of flags (%)",
+    "detection.false_positive_rate": "benign flagged (%)",
+    "malicious_share": "malicious in cohort (%)",
 }
 
 
@@ -60,7 +66,7 @@ def draw_curves(ax: Axes, rounds: pd.DataFrame, column: str, order: Sequence[str
     ax.set(xlabel="communication round", ylabel=_column_label(column))
     ax.set_xlim(0, rounds["round"].max() + 1)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-    look.percent_axis(ax, full=column != "accuracy")
+    look.percent_axis(ax, full="accuracy" not in column and "local" not in column)
 
 
 def curves(
@@ -179,5 +185,7 @@ def _lines(scenarios: list[tuple]) -> list[list[tuple]]:
 
 
 def _column_label(column: str) -> str:
+    if column in _COLUMNS:
+        return _COLUMNS[column]
     base, _, kind = column.partition(".")
-    return f"{kind}: {_COLUMNS[base]}" if kind else _COLUMNS[base]
+    return f"{kind}: {_COLUMNS[base]}"

@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import silhouette_score
 
@@ -99,6 +100,7 @@ def draw_quality(ax: Axes, clients: pd.DataFrame, ylabel: str = "data quality") 
         ticks.set(label="not scored", color="gray", markeredgewidth=0.5)
     ax.set(xlabel="client", ylabel=ylabel)
     ax.margins(x=0.06, y=0.08)
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def quality(

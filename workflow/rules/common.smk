@@ -287,6 +287,53 @@ def flagging_sanitizers(grid):
     return [k for k, v in found if "before_rounds" in v and records_excess(v)]
 
 
+CURVES = {
+    "curves": ["accuracy", "asr"],
+    "local": ["local_train", "local_train_clean", "local_test"],
+    "detection": [
+        "detection.f1",
+        "detection.false_positive_rate",
+        "malicious_share",
+        "source_recall",
+    ],
+}
+"""Figures of curves over the rounds, and what they show."""
+
+
+def tested_locally(grid):
+    """Whether a task of a grid tests the clients' own models, too."""
+    tasks = config["grids"][grid]["task"]
+    return any(entry("tasks", t).get("local_accuracy") for t in tasks)
+
+
+def detecting(grid, constant=None):
+    """Defenses of a grid with a detector, or those whose detector's file has the constant."""
+    found = []
+    for name in config["grids"][grid]["defense"]:
+        detect = entry("defenses", name).get("detect")
+        if detect and (constant is None or detector_constant(detect["use"], constant)):
+            found.append(name)
+    return found
+
+
+def detector_constant(name, constant):
+    """A constant of a detector's file, None where there is none of that name."""
+    try:
+        return registry.constant("detectors", name, constant)
+    except InputError:
+        return None
+
+
+def defense_grid(w):
+    """A grid with one of its defenses alone."""
+    return {**config["grids"][w.grid], "defense": [w.defense]}
+
+
+def defense_files(pattern):
+    """Input function: a file of each scenario of a grid under one defense."""
+    return lambda w: [pattern.format(**s) for s in grids.scenarios(defense_grid(w))]
+
+
 def figures():
     """All figures of the grids to run."""
     attacked = [
@@ -296,6 +343,12 @@ def figures():
     ]
     always = ["curves", "success", "batch_times"]
     stems = [f"{g}/{name}" for g in config["run"] for name in always]
+    stems += [f"{g}/local" for g in config["run"] if tested_locally(g)]
+    for g in config["run"]:
+        stems += [f"{g}/detection"] * bool(detecting(g))
+        stems += [f"{g}/quality-{d}" for d in detecting(g, "SCORE")]
+        if g in attacked:
+            stems += [f"{g}/updates-{d}" for d in detecting(g, "RECORDS_UPDATES")]
     stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]
     stems += [f"{g}/features-{s}" for g in attacked for s in clustering_sanitizers(g)]
     stems += [f"{g}/feature_maps" for g in attacked if backdoored(g)]

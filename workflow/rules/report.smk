@@ -64,27 +64,26 @@ rule curves:
         scenario_files("rounds.csv"),
     output:
         png=report(
-            "results/figures/{grid}/curves.png",
+            "results/figures/{grid}/{curves}.png",
             caption="../report/curves.rst",
             category="Figures",
-            labels={
-                "grid": "{grid}",
-                "figure": "accuracy and attack success per round",
-            },
+            labels={"grid": "{grid}", "figure": "{curves} over the rounds"},
         ),
-        pdf="results/figures/{grid}/curves.pdf",
+        pdf="results/figures/{grid}/{curves}.pdf",
     log:
-        "results/figures/{grid}/curves.log",
+        "results/figures/{grid}/{curves}.log",
     conda:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
         files=lambda w: f"{SCENARIO}/rounds.csv",
         order=label_order,
+        columns=lambda w: CURVES[w.curves],
         code=code("curves"),
     shell:
         "python -m fedsieve curves --grid {params.grid:q} --files {params.files:q}"
-        " --order {params.order:q} --figures {output} > {log} 2>&1"
+        " --order {params.order:q} --columns {params.columns:q} --figures {output}"
+        " > {log} 2>&1"
 
 
 rule sanitization_bars:
@@ -261,3 +260,60 @@ rule flags:
         "python -m fedsieve flags --grid {params.grid:q} --kept {params.kept:q}"
         " --poisonings {params.poisonings:q} --sanitizer {wildcards.sanitizer}"
         " --table {output.csv} --figures {output.png} {output.pdf} > {log} 2>&1"
+
+
+rule quality:
+    input:
+        logs=defense_files(f"{SCENARIO}/clients.csv"),
+        poisonings=defense_files(f"{POISONED}/poisoning.npz"),
+    output:
+        png=report(
+            "results/figures/{grid}/quality-{defense}.png",
+            caption="../report/quality.rst",
+            category="Figures",
+            labels={"grid": "{grid}", "figure": "scores of all clients, {defense}"},
+        ),
+        pdf="results/figures/{grid}/quality-{defense}.pdf",
+    log:
+        "results/figures/{grid}/quality-{defense}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=lambda w: json.dumps(defense_grid(w), sort_keys=True),
+        logs=lambda w: f"{SCENARIO}/clients.csv",
+        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        order=label_order,
+        score=lambda w: detector_constant(
+            entry("defenses", w.defense, "detect", "use"), "SCORE"
+        ),
+        code=code("quality"),
+    shell:
+        "python -m fedsieve quality --grid {params.grid:q} --logs {params.logs:q}"
+        " --poisonings {params.poisonings:q} --order {params.order:q}"
+        " --score {params.score:q} --figures {output} > {log} 2>&1"
+
+
+rule updates:
+    input:
+        files=defense_files(f"{SCENARIO}/screened.npz"),
+        poisonings=defense_files(f"{POISONED}/poisoning.npz"),
+    output:
+        png=report(
+            "results/figures/{grid}/updates-{defense}.png",
+            caption="../report/updates.rst",
+            category="Figures",
+            labels={"grid": "{grid}", "figure": "updates in the plane, {defense}"},
+        ),
+        pdf="results/figures/{grid}/updates-{defense}.pdf",
+    log:
+        "results/figures/{grid}/updates-{defense}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=lambda w: json.dumps(defense_grid(w), sort_keys=True),
+        files=lambda w: f"{SCENARIO}/screened.npz",
+        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        code=code("updates"),
+    shell:
+        "python -m fedsieve updates --grid {params.grid:q} --files {params.files:q}"
+        " --poisonings {params.poisonings:q} --figures {output} > {log} 2>&1"

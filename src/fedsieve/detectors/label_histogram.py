@@ -13,6 +13,9 @@ from fedsieve.errors import InputError
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State
 
+SCORE = "minus log-odds"
+"""What its scores are; they are drawn."""
+
 
 def init(n_clients: int, layout: Layout) -> State:
     """Counts need no memory."""

@@ -17,6 +17,9 @@ from fedsieve.line import upper_cluster
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, seeded
 
+SCORE = "data quality"
+"""What its scores are; they are drawn."""
+
 GENERATOR = "generator."
 
 

@@ -26,6 +26,9 @@ from fedsieve.vectors import Layout, State, Trained, flatten
 
 PARTS = ("soft", "softa", "joint")
 
+SCORE = "minus log-odds"
+"""What its scores are; they are drawn."""
+
 
 def init(n_clients: int, layout: Layout) -> State:
     """Start the average of global models, which no round has shaped.

@@ -15,6 +15,9 @@ from fedsieve.errors import InputError, check_count, check_share
 from fedsieve.records import Message, Screening
 from fedsieve.vectors import Layout, State, Trained
 
+RECORDS_UPDATES = True
+"""It records the updates in the plane in which it tells them apart; they are drawn."""
+
 AUTO = "auto"
 
 LEAST_UPDATES = 4

@@ -31,13 +31,13 @@ def test_flippers_are_found_and_so_is_the_flip(n_malicious):
 @pytest.mark.parametrize("n_malicious", [5, 20, 40])
 def test_margins_alone_do_as_well_as_their_separation_allows(n_malicious):
     # with known normal densities F1 is .995 to .997 at an area of .85, and .72 to .86 at .65
-    scores = {auc: [] for auc in (0.65, 0.85)}
-    for seed, auc in [(0, 0.65), (0, 0.85)]:
+    scores = {}
+    for auc in (0.65, 0.85):
         how = {"n_clients": 100, "n": 500, "shares": RARE, "auc": auc}
-        found = find(counted(samples(seed, group(n_malicious, flip(0, 1)), **how)))
-        scores[auc].append(f1(found.soft > 2.2, n_malicious))
-    assert np.mean(scores[0.85]) > 0.97
-    assert np.mean(scores[0.65]) < 0.92
+        found = find(counted(samples(0, group(n_malicious, flip(0, 1)), **how)))
+        scores[auc] = f1(found.soft > 2.2, n_malicious)
+    assert scores[0.85] > 0.97
+    assert scores[0.65] < 0.92
 
 
 @pytest.mark.parametrize("n_malicious", [20, 40])

@@ -76,8 +76,9 @@ def test_the_screening_after_the_last_round_is_for_the_record(written):
     with np.load(written["screened"]) as content:
         assert {name.split(".")[0] for name in content} == {"round2", "round6"}
         assert content["round6.benign"].shape == content["round6.scores"].shape == (5,)
-        # a client reports two numbers of 8 bytes and gets the classes of 10 features
-        assert content["round2.bytes"] == 5 * (16 + 80)
+        # a client reports two numbers of 8 bytes and gets the classes of 10 vectors of features
+        # and the generator: 10 x 4 + 4 and 4 x 16 + 16 numbers of 4 bytes
+        assert content["round2.bytes"] == 5 * (16 + 10 * 8 + 4 * (44 + 80))
 
 
 def test_local_accuracy_is_scored_on_the_labels_held_and_on_the_true_ones(

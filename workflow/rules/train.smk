@@ -52,6 +52,36 @@ rule train:
         " --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
 
 
+rule client_times:
+    input:
+        data=f"{TASK}/data.npz",
+        clients=f"{PARTITIONED}/clients.npz",
+    output:
+        csv=f"{PARTITIONED}/client-times-{{defense}}.csv",
+        md=f"{PARTITIONED}/client-times-{{defense}}.md",
+    log:
+        f"{PARTITIONED}/client-times-{{defense}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=GPUS,
+    params:
+        task=parts("tasks", "task", "model", "local"),
+        detector=lambda w: json.dumps(
+            settings.plugin_spec("detectors", entry("defenses", w.defense, "detect")),
+            sort_keys=True,
+        ),
+        code=code(
+            "client_times",
+            used("models", "tasks", "task", "model"),
+            used("detectors", "defenses", "defense", "detect"),
+        ),
+    shell:
+        "python -m fedsieve client_times --data {input.data} --clients {input.clients}"
+        " --task {params.task:q} --detector {params.detector:q} --seed {wildcards.seed}"
+        " --csv {output.csv} --md {output.md} --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
+
+
 rule floor:
     input:
         data=f"{TASK}/data.npz",

@@ -85,11 +85,14 @@ def features(
 
 
 def broadcast(model: nn.Module, state: State) -> Message:
-    """What the global predictor says of each class's generated features: the inner part of eq. 8.
+    """The generator, and what the global predictor says of the features it makes of each class.
 
-    A client would get the generator and find this out itself; it is the same for all.
+    ``taught`` [classes] is the inner part of eq. 8. A client would find it out itself, from the
+    generator; it is the same for all.
     """
-    return {"taught": model.get_submodule("predictor")(state["features"]).argmax(1).cpu().numpy()}
+    sent = {k: tensor.cpu().numpy() for k, tensor in state.items() if k.startswith(GENERATOR)}
+    taught = model.get_submodule("predictor")(state["features"]).argmax(1).cpu().numpy()
+    return {"taught": taught, **sent}
 
 
 def report(view: View, broadcast: Message, *, quality: str = "generator") -> Message:

@@ -154,6 +154,16 @@ def test_plugins_and_their_parameters_are_checked(path, value, key, says):
     assert says in line
 
 
+def test_a_number_of_malicious_clients_may_be_no_word_but_oracle():
+    def said(value):
+        config = changed("defenses/vote/aggregate/n_malicious", value)
+        return [line for line in problems(config) if "nor 'oracle'" in line]
+
+    (line,) = said("oracel")
+    assert line.startswith("defenses.vote.aggregate.n_malicious: 'oracel' is neither a number")
+    assert said("oracle") == said(2) == []
+
+
 @pytest.mark.parametrize(
     ("path", "value", "key", "says"),
     [

@@ -9,6 +9,9 @@ AXES = ("task", "partition", "attack", "ratio", "defense", "seed")
 
 UNATTACKED = "unattacked"
 
+ORACLE = "oracle"
+"""Value of an aggregator's ``n_malicious`` that stands for the true number in each cohort."""
+
 SCREENING = ("trained", "detection", "after_round")
 """What tells the screenings of a poisoned data set apart."""
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fedsieve import registry
 from fedsieve.exchanges import judge
 from fedsieve.features import extract
+from fedsieve.grids import ORACLE
 from fedsieve.local import LocalLoss, Sgd, TrainingData, Workers, batches
 from fedsieve.records import Message, Screening, Verdict, View
 from fedsieve.rng import stream
@@ -21,9 +22,6 @@ from fedsieve.vectors import Aggregate, State, Trained, bind, flatten, layout
 
 PARTS = ("judge", "screen", "train", "aggregate", "learn")
 """Parts of a round whose time is recorded."""
-
-ORACLE = "oracle"
-"""Value of a spec's ``n_malicious`` that stands for the true number in each cohort."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from fedsieve import registry
 from fedsieve.errors import InputError
-from fedsieve.grids import CLEAN_MODEL, UNATTACKED, n_malicious, scenarios
+from fedsieve.grids import CLEAN_MODEL, ORACLE, UNATTACKED, n_malicious, scenarios
 from fedsieve.registry import near
 from fedsieve.schema import Key, Problem, demand, exponents, misfits, shown
 
@@ -91,7 +91,7 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
-    content = (_redefined, _plugins, _idle_features, _unknown_labels)
+    content = (_redefined, _plugins, _untold, _idle_features, _unknown_labels)
     found = itertools.chain(structure, *(find(full) for find in content), _impossible(full, faulty))
     lines = list(dict.fromkeys(_line(f"{shown(key)}: {message}") for key, message in found))
     if lines:
@@ -175,6 +175,16 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
             yield (*key, parameter), f"holds {text}"
     for parameter in sorted(required - given.keys()):
         yield (*key, parameter), f"is missing: {name} has no default for it"
+
+
+def _untold(config: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield numbers of malicious clients that are words, but for ``oracle``."""
+    for name, defense in _entries(config, "defenses").items():
+        aggregate = defense.get("aggregate")
+        told = aggregate.get("n_malicious") if isinstance(aggregate, Mapping) else None
+        if isinstance(told, str) and told != ORACLE:
+            key = ("defenses", name, "aggregate", "n_malicious")
+            yield key, f"{told!r} is neither a number nor {ORACLE!r}, the true one in each cohort"
 
 
 def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:

@@ -46,7 +46,11 @@ def fed(plugin):
         setup.Held(data, data, rows, frozenset()),
         TASK,
         rounds.Defense(
-            {"use": "toy_memory"}, sanitize=sanitizer, judgements={2: ("raw",), 4: ("conv2",)}
+            {"use": "toy_memory"},
+            sanitize=sanitizer,
+            judgements={2: ("raw",), 4: ("conv2",)},
+            detect={"use": "mcdfl", "hidden": 3},
+            screenings=frozenset({2, 3}),
         ),
         rounds.Sampling(3),
         seed=1,
@@ -101,6 +105,9 @@ def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_bit(fed, tmp_path, afte
     resumed = checkpoints.load(tmp_path / "c", "run", CPU)
     assert resumed.state.round == after
     assert_same(advanced(fed, resumed, N_ROUNDS), whole)
+    # among what is the same: the generator, and the predictors that clients keep
+    assert {"generator.0.weight", "own_heads", "own_has"} <= whole.state.detector.keys()
+    assert whole.state.detector["own_has"].any()
 
 
 def test_the_key_knows_every_setting_and_the_content_of_inputs(tmp_path):

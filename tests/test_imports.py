@@ -58,6 +58,7 @@ ORDER = [
     "tables",
     "rendering",
     "clients",
+    "claims",
     "responses",
     "look",
     "figures",

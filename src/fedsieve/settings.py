@@ -19,6 +19,7 @@ BUILT_IN: Mapping[str, Mapping[Any, Any]] = {
     "attacks": {UNATTACKED: {"use": "unattacked"}},
     "sanitizers": {},
     "detections": {},
+    "claims": {},
     "defenses": {"none": {"aggregate": {"use": "fedavg"}}},
 }
 """Labels that every configuration has, and that none may define otherwise."""
@@ -200,6 +201,8 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
             yield ("grids", name, "screen", "detections", i), "detections", label
     for name, defense in _entries(config, "defenses").items():
         yield ("defenses", name, "sanitize"), "sanitizers", defense.get("sanitize")
+    for name, claim in _entries(config, "claims").items():
+        yield ("claims", name, "grid"), "grids", claim.get("grid")
     run = config.get("run")
     for i, label in enumerate(run if isinstance(run, list) else ()):
         yield ("run", i), "grids", label

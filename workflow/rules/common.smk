@@ -207,6 +207,11 @@ def training_code(w):
     )(w)
 
 
+def claims():
+    """Claims on the grids to run."""
+    return {k: c for k, c in config["claims"].items() if c["grid"] in config["run"]}
+
+
 def judging_model(w):
     """Snapshots of the run whose model a screening judges by."""
     if w.trained == grids.CLEAN_MODEL:

@@ -59,6 +59,31 @@ rule screenings:
         " > {log} 2>&1"
 
 
+rule ledger:
+    input:
+        lambda w: sorted({f"results/tables/{c['grid']}.csv" for c in claims().values()}),
+    output:
+        csv="results/claims.csv",
+        md="results/claims.md",
+        html=report(
+            "results/claims.html",
+            caption="../report/ledger.rst",
+            category="Claims",
+            labels={"table": "what the papers say, and what was measured"},
+        ),
+    log:
+        "results/claims.log",
+    conda:
+        ENVIRONMENT
+    params:
+        claims=lambda w: json.dumps(claims(), sort_keys=False),
+        tables=lambda w: "results/tables/{grid}.csv",
+        code=code("ledger"),
+    shell:
+        "python -m fedsieve ledger --claims {params.claims:q} --tables {params.tables:q}"
+        " --csv {output.csv} --md {output.md} --html {output.html} > {log} 2>&1"
+
+
 rule curves:
     input:
         scenario_files("rounds.csv"),

@@ -13,6 +13,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # or each test process would lease a card
+
 jaxtyping.install_import_hook(
     "fedsieve", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 )

@@ -201,3 +201,11 @@ def test_a_message_has_whatever_arrays_and_without_a_path_none(tmp_path):
     write_arrays(tmp_path / "nothing", {})
     assert set(artifacts.read_message(tmp_path / "message")) == {"a", "b"}
     assert artifacts.read_message(tmp_path / "nothing") == artifacts.read_message() == {}
+
+
+def test_unknown_numbers_are_an_error_unless_they_may_be(tmp_path):
+    path = tmp_path / "scores.npz"
+    artifacts.write_arrays(path, {"scores": np.array([1.0, np.nan])})
+    with pytest.raises(InputError, match="scores holds NaN or infinity"):
+        artifacts.read_arrays(path, None)
+    assert np.isnan(artifacts.read_arrays(path, None, finite=False)["scores"][1])

@@ -120,13 +120,14 @@ def scored(tmp_path_factory, stage):
     rounds = {"test": np.stack([0 * LABELS, (SAID > 0).astype(np.uint8)])}
     rounds["probe.flip"] = np.array([[[0, 0, 0]], [[1, 1, 0]]], np.uint8)
     np.savez(at / "predictions.npz", **rounds, rounds=np.array([1, 2]), scores=SAID)
-    log = "round,client,sampled,n_samples,weight,loss,score,screened,benign,in_domain\n"
-    rows = [f"{r},{c},True,2,0.5,1.0,,False,True,True\n" for r in (1, 2) for c in (0, 1)]
+    log = "round,client,sampled,n_samples,weight,loss,score,detected,screened,benign,in_domain\n"
+    rows = [f"{r},{c},True,2,0.5,1.0,,False,False,True,True\n" for r in (1, 2) for c in (0, 1)]
     (at / "clients.csv").write_text(log + "".join(rows))
     nothing = {"sanitized": np.array(False), "bytes": np.array(0)}
     write_verdict(at / "kept.npz", keeping(np.ones(4, bool)), **nothing)
     write_json(at / "floor.json", {"accuracy_unattacked": 0.5, "asr_floor": 0.25})
-    names = ("data", "clients", "poisoning", "predictions", "kept")
+    np.savez(at / "screened.npz")
+    names = ("data", "clients", "poisoning", "predictions", "kept", "screened")
     stage("evaluate")(
         **{name: at / f"{name}.npz" for name in names},
         clients_log=at / "clients.csv",

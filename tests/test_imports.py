@@ -22,6 +22,7 @@ ORDER = [
     "grids",
     "schema",
     "settings",
+    "leases",
     "device",
     "sources",
     "archives",

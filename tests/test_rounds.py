@@ -205,6 +205,13 @@ def test_only_eligible_clients_are_drawn_all_where_they_are_too_few_or_none():
     assert sampling.draw(np.zeros(4, bool), rng).tolist() == []
 
 
+def test_others_take_the_places_of_those_a_detector_has_banned_from_a_stratified_cohort():
+    sampling = Sampling(4, stratified=True, malicious=frozenset({0, 1}), n_malicious=2)
+    rng = np.random.default_rng(0)
+    assert len(sampling.draw(np.array([0, 0, 1, 1, 1, 1, 1], bool), rng)) == 4
+    assert sampling.draw(np.array([0, 1, 1, 1, 0, 0, 0], bool), rng).tolist() == [1, 2, 3]
+
+
 def test_a_banned_client_is_never_drawn():
     fed = four(Defense({"use": "fedavg"}, detect={"use": "toy_detector", "banned": 2}))
     for _, record in play(fed, 4):
@@ -399,7 +406,9 @@ def test_a_scenario_is_scored_from_what_training_wrote(tmp_path, scenario, train
     unattacked = {"weights": arguments["model"], "predictions": arguments["predictions"]}
     last = {"last_rounds": 1, "floor": tmp_path / "floor.json"}
     stage("floor")(**read, **unattacked, **last, model=model)
-    read |= {key: arguments[key] for key in ("clients", "poisoning", "predictions", "kept")}
+    read |= {
+        key: arguments[key] for key in ("clients", "poisoning", "predictions", "kept", "screened")
+    }
     read |= {
         "clients_log": arguments["clients_log"],
         "floor": tmp_path / "floor.json",

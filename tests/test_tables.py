@@ -291,3 +291,17 @@ def test_only_defenses_that_turn_somebody_down_are_scored_as_detectors():
     rows += [("flip", 0.5, "none", "detection.precision", [math.nan] * 2)]
     found = tables.detection_table(summarize(metrics_of(*rows)), ORDER)
     assert found.index.get_level_values("defense").tolist() == ["krum"]
+
+
+def test_a_detector_is_scored_by_its_flags_at_the_end_others_by_the_weights_they_give():
+    rows = []
+    for defense, kind, recall in (
+        ("krum", "detection", 0.5),
+        ("mcdfl", "detection", 0.6),
+        ("mcdfl", "screening", 0.9),
+    ):
+        rows += [("flip", 0.5, defense, f"{kind}.recall", [recall] * 2)]
+        rows += [("flip", 0.5, defense, f"{kind}.precision", [1.0] * 2)]
+    found = tables.detection_table(summarize(metrics_of(*rows)), ORDER)
+    shown = found["recall %"].droplevel(["attack", "ratio"]).to_dict()
+    assert shown == {"krum": "50.0 ± 0.0", "mcdfl": "90.0 ± 0.0"}

@@ -1,11 +1,15 @@
 """What a training job writes besides its model: tests now and then, snapshots, local models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from fedsieve import setup
 from fedsieve.artifacts import read_data, read_json, read_poisoning
+from fedsieve.errors import InputError
 from fedsieve.records import NOBODY
 
 MCDFL = {"use": "mcdfl", "hidden": 4, "quality": "direct", "before_rounds": [2, 6]}
@@ -106,21 +110,47 @@ def test_flags_are_scored_in_each_tested_round_and_at_the_end(written, stage, tm
     log = pd.read_csv(written["clients_log"])
     malicious = read_poisoning(written["poisoning"]).malicious
     last = log[log["round"] == 5].set_index("client")["benign"]
-    caught = (~last[malicious]).mean()
-    assert found["screening.recall"] == rounds["detection.recall"][5] == pytest.approx(caught)
-    honest = last.drop(malicious)
-    assert found["screening.false_positive_rate"] == pytest.approx((~honest).mean())
-    assert found["screening.inverted"] == float(caught < (~honest).mean())
+    assert rounds["detection.recall"][5] == pytest.approx((~last[malicious]).mean())
+    with np.load(written["screened"]) as content:
+        flagged = np.flatnonzero(~content["round6.benign"])  # by the final model
+    caught = np.isin(malicious, flagged).mean()
+    wrongly = len(np.setdiff1d(flagged, malicious)) / (5 - len(malicious))
+    assert found["screening.recall"] == pytest.approx(caught)
+    assert found["screening.false_positive_rate"] == pytest.approx(wrongly)
+    assert found["screening.inverted"] == float(caught < wrongly)
     cohort = log[(log["round"] == 4) & log["sampled"]]["client"]
     assert rounds["malicious_share"][4] == pytest.approx(cohort.isin(malicious).mean())
 
 
 def score(written, stage, folder):
     """Metrics of the trained scenario, and its rounds.csv in the folder."""
-    read = {k: written[k] for k in ("data", "clients", "poisoning", "predictions", "kept")}
+    read = {
+        k: written[k] for k in ("data", "clients", "poisoning", "predictions", "kept", "screened")
+    }
     read |= {"clients_log": written["clients_log"], "attack": written["attack"]}
     floor = folder / "floor.json"
     floor.write_text('{"accuracy_unattacked": 0.9, "asr_floor": 0.0}')
     made = {"rounds": folder / "rounds.csv", "metrics_file": folder / "metrics.json"}
     stage("evaluate")(**read, **made, floor=floor, last_rounds=1)
     return read_json(folder / "metrics.json")
+
+
+def test_without_a_screening_at_the_end_the_flags_that_held_last_are_scored(
+    written, stage, tmp_path
+):
+    nothing = tmp_path / "nothing.npz"
+    np.savez(nothing)
+    found = score(written | {"screened": nothing}, stage, tmp_path)
+    rounds = pd.read_csv(tmp_path / "rounds.csv", index_col="round")
+    assert found["screening.recall"] == rounds["detection.recall"][5]
+
+
+def test_local_accuracy_of_several_labels_is_refused_before_any_training(
+    written, stage, monkeypatch
+):
+    train, test = read_data(written["data"])
+    several = replace(train, labels=np.eye(10, dtype=np.uint8)[train.labels])
+    held = setup.Held(several, test, [np.arange(9)], frozenset())
+    monkeypatch.setattr(setup, "read_training", lambda *_: held)
+    with pytest.raises(InputError, match="local_accuracy: true needs one label per sample"):
+        stage("train")(**written)

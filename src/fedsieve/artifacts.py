@@ -81,8 +81,13 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compress: bool
         save(file, allow_pickle=False, **arrays)
 
 
-def read_arrays(path: Path, expected: Expected | None) -> dict[str, np.ndarray]:
+def read_arrays(
+    path: Path, expected: Expected | None, *, finite: bool = True
+) -> dict[str, np.ndarray]:
     """Read the named arrays of an npz archive, or all of them.
+
+    Args:
+        finite: Whether NaN and infinity are errors; for some artifacts they mean "unknown".
 
     Raises:
         InputError: where the file is unreadable, an array is missing, of another type or number
@@ -98,6 +103,8 @@ def read_arrays(path: Path, expected: Expected | None) -> dict[str, np.ndarray]:
         raise _broken(path, str(error)) from error
     for name, array in arrays.items():
         _check(path, name, array, *(expected[name] if expected else _ANY))
+        if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise _broken(path, f"{name} holds NaN or infinity")
     return arrays
 
 
@@ -203,8 +210,6 @@ def _check(
     allowed = (dimensions,) if isinstance(dimensions, int) else dimensions
     if array.dtype.kind not in kinds or array.ndim not in allowed:
         raise _broken(path, f"{name} is {array.dtype} with {array.ndim} dimensions")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise _broken(path, f"{name} holds NaN or infinity")
 
 
 def _broken(path: Path, why: str) -> InputError:

@@ -13,15 +13,14 @@ FLAGS = "flags"
 """The decision of a detector's whole rule; its parts have the names that it records them by."""
 
 YARDSTICK = "yardstick"
-"""Who flips fewer than LEAST samples can hardly be told: the score of finding all others."""
+"""In place of a detector: finding just the clients that poisoned LEAST samples or more. Who has
+fewer can hardly be told."""
 
 LEAST = 4
 
 
 def scores(
-    screened: Mapping[str, np.ndarray],
-    malicious: Int64[np.ndarray, " malicious"],
-    poisoned: Int64[np.ndarray, " clients"],
+    screened: Mapping[str, np.ndarray], malicious: Int64[np.ndarray, " malicious"]
 ) -> list[dict[str, object]]:
     """Score a detector's flags, and those of each part of its rule that it recorded.
 
@@ -29,14 +28,12 @@ def scores(
         screened: ``benign`` [clients], and ``found.*``, of which boolean arrays [clients] are
             flags of a part of the rule, True for the malicious.
         malicious: The truth.
-        poisoned: Poisoned samples of each client.
 
     Returns:
-        A row per part and metric: ``part``, ``metric`` and ``value``. Part ``yardstick`` flags
-        just the clients with at least LEAST poisoned samples.
+        A row per part and metric: ``part``, ``metric`` and ``value``.
     """
     n_clients = len(screened["benign"])
-    parts = {FLAGS: ~screened["benign"].astype(bool), YARDSTICK: poisoned >= LEAST}
+    parts = {FLAGS: ~screened["benign"].astype(bool)}
     for name, array in screened.items():
         if name.startswith("found.") and array.dtype == bool and array.shape == (n_clients,):
             parts[name.removeprefix("found.")] = array
@@ -47,6 +44,13 @@ def scores(
             np.flatnonzero(flagged), malicious, n_clients
         ).items()
     ]
+
+
+def yardstick(
+    malicious: Int64[np.ndarray, " malicious"], poisoned: Int64[np.ndarray, " clients"]
+) -> list[dict[str, object]]:
+    """Score finding just the clients with at least LEAST poisoned samples, as by ``scores``."""
+    return scores({"benign": poisoned < LEAST}, malicious)
 
 
 def table(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -61,7 +65,7 @@ def table(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     peace = frame["ratio"] == 0
     wanted = np.where(peace, "false_positive_rate", "f1")
     shown = frame[frame["metric"] == wanted]
-    shown = shown[~((shown["ratio"] == 0) & (shown["part"] == YARDSTICK))]
+    shown = shown[~((shown["ratio"] == 0) & (shown["detection"] == YARDSTICK))]
     rows = ["task", "partition", "attack", "after_round", "trained", "detection", "part"]
     groups = shown.groupby([*rows, "ratio"], sort=False)["value"]
     cells = groups.agg(["mean", "min", "max", "count"]).reset_index()
@@ -85,8 +89,9 @@ def note(frame: pd.DataFrame) -> str:
     return (
         f"F1 of telling malicious clients, mean over {n_seeds(counted)} (least in brackets), by "
         "their share; at 0 %, false positives (most in brackets). Model: whose model judges. Part: "
-        "flags are the detector's decision, others what a part of its rule alone would decide; "
-        f"yardstick, finding just the clients with at least {LEAST} poisoned samples."
+        "flags are the detector's decision, others what a part of its rule alone would decide. "
+        "mcdfl_plus judges by an average of models only if it had a part in the run. "
+        f"Yardstick: finding just the clients with at least {LEAST} poisoned samples."
     )
 
 

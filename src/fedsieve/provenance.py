@@ -54,7 +54,7 @@ def imports(module: str) -> frozenset[str]:
 
 def environment() -> dict[str, Any]:
     """Versions and hardware that may move the last bits of a result; nothing names the host."""
-    packages = ("torch", "torchvision", "numpy", "scikit-learn", "fedsieve")
+    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "fedsieve")
     return {
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in packages if _installed(name)},

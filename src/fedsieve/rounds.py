@@ -17,7 +17,7 @@ from fedsieve.grids import ORACLE
 from fedsieve.local import LocalLoss, Sgd, TrainingData, Workers, batches
 from fedsieve.records import Message, Screening, Verdict, View
 from fedsieve.rng import stream
-from fedsieve.screening import function, screen
+from fedsieve.screening import fresh, function, screen
 from fedsieve.vectors import Aggregate, State, Trained, bind, flatten, layout
 
 PARTS = ("judge", "screen", "train", "aggregate", "learn")
@@ -40,14 +40,22 @@ class Sampling:
     def draw(
         self, eligible: Bool[np.ndarray, " clients"], rng: np.random.Generator
     ) -> Int64[np.ndarray, " cohort"]:
-        """Draw a cohort among the eligible clients; all of them where they are too few."""
+        """Draw a cohort among the eligible clients; all of them where they are too few.
+
+        Where a detector has left too few clients of one kind, others take their places.
+        """
         ids = np.flatnonzero(eligible)
         bad = np.isin(ids, list(self.malicious))
         groups = [(ids, self.cohort)]
         if self.stratified:
             groups = [(ids[bad], self.n_malicious), (ids[~bad], self.cohort - self.n_malicious)]
-        drawn = [rng.choice(group, min(n, len(group)), replace=False) for group, n in groups]
-        return np.sort(np.concatenate(drawn))
+        drawn = np.concatenate(
+            [rng.choice(group, min(n, len(group)), replace=False) for group, n in groups]
+        )
+        if missing := min(self.cohort, len(ids)) - len(drawn):
+            others = np.setdiff1d(ids, drawn)
+            drawn = np.concatenate([drawn, rng.choice(others, missing, replace=False)])
+        return np.sort(drawn)
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def federation(
     """Put a run together; every model replica starts from the same weights."""
     device = data.images.device
     replicas = [build().to(device) for _ in range(workers)]
-    model = build().to(device)
+    model = build().to(device).eval()  # it is never trained: clients have replicas
     values, _ = bind(model)
     return Federation(
         data, rows, sampling, sgd, defense, seed, Workers(replicas), model, n_classes, values
@@ -143,14 +151,14 @@ def federation(
 def start(fed: Federation, verdict: Verdict) -> ServerState:
     """State before round one."""
     init = registry.bind("aggregators", fed.defense.aggregate, "init")
-    detector = _detector(fed, "init", rng=stream(fed.seed, "detector"))
+    detect = fed.defense.detect
     return ServerState(
         round=0,
         values=flatten(fed.model),
         verdict=verdict,
         benign=np.ones(len(fed.rows), bool),
         aggregator=_on_device(fed, init(len(fed.rows), layout(fed.model))),
-        detector=_on_device(fed, detector(len(fed.rows), layout(fed.model)) if detector else {}),
+        detector=fresh(detect, fed.model, len(fed.rows), fed.seed) if detect else {},
     )
 
 

@@ -107,6 +107,8 @@ def _odd(
     many = (whole.log_odds > cut).sum() > len(whole.log_odds) / 2
     flagged = outliers(alone.log_odds, 0.0) if many else outliers(whole.log_odds, cut)
     log_odds = alone.log_odds if many else whole.log_odds
+    if not np.isfinite(alone.gain):
+        log_odds = np.full(len(log_odds), np.nan)
     seen = alone.gain >= gate(n_classes)
     source, target = pairs(n_classes)[first].tolist()
     return Odd(flagged & seen, log_odds, float(alone.gain), (source, target))

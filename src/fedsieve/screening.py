@@ -13,7 +13,8 @@ from fedsieve.exchanges import size
 from fedsieve.features import scores
 from fedsieve.local import TrainingData
 from fedsieve.records import Message, Screening, View
-from fedsieve.vectors import State
+from fedsieve.rng import stream
+from fedsieve.vectors import State, Trained, layout
 
 
 def screen(
@@ -59,6 +60,30 @@ def screen(
     flag = registry.bind("detectors", spec, "flag", n_classes=n_classes, n_clients=len(rows))
     found = flag(reports, state)
     return Screening(found.benign, found.scores, found.found | {"bytes": np.array(sent)}), reports
+
+
+def fresh(spec: Mapping[str, Any], model: nn.Module, n_clients: int, seed: int) -> State:
+    """What a detector remembers before round one, where the model is."""
+    init = function(spec, "init", rng=stream(seed, "detector"))
+    state: State = init(n_clients, layout(model)) if init else {}
+    device = next(model.parameters()).device
+    return {name: tensor.to(device) for name, tensor in state.items()}
+
+
+def taught(
+    spec: Mapping[str, Any],
+    model: nn.Module,
+    values: Float[Tensor, " values"],
+    state: State,
+    seed: int,
+    lessons: int,
+) -> State:
+    """What a detector remembers after rounds with the same model, in which nobody trained."""
+    nobody = Trained([], values.clone(), values.new_zeros(0, len(values)))
+    for lesson in range(lessons):
+        learn = function(spec, "learn", rng=stream(seed, "learn", lesson))
+        state = learn(model, nobody, state) if learn else state
+    return state
 
 
 def function(spec: Mapping[str, Any], name: str, **supplied: Any) -> Callable[..., Any] | None:

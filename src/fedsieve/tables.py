@@ -36,7 +36,12 @@ _DETECTION = {
     "detection.precision": "precision",
     "detection.false_positive_rate": "false positives",
 }
-_TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION
+_SCREENING = {
+    "screening.recall": "recall",
+    "screening.precision": "precision",
+    "screening.false_positive_rate": "false positives",
+}
+_TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION | _SCREENING
 _UNITS = {"sanitization.megabytes": (1, "MB"), "sanitization.vanished": (1, "classes")}
 """Factor and unit of what is no rate."""
 
@@ -77,10 +82,15 @@ def difference_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFram
 
 
 def detection_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Score the defenses that turn some client down as detectors of malicious clients."""
-    shown = _of(summary, _DETECTION)
-    rated = shown[(shown["metric"] == "detection.precision") & shown["mean"].notna()]
-    return _layout(shown[shown["defense"].isin(rated["defense"])], LABELS, ["measure"], order)
+    """Score the defenses that turn some client down as detectors of malicious clients.
+
+    Those with a detector by its flags at the end, the others by the weights in all rounds.
+    """
+    flags, weights = _of(summary, _SCREENING), _of(summary, _DETECTION)
+    rated = weights[(weights["metric"] == "detection.precision") & weights["mean"].notna()]
+    weights = weights[weights["defense"].isin(rated["defense"])]
+    weights = weights[~weights["defense"].isin(flags["defense"])]
+    return _layout(pd.concat([flags, weights]), LABELS, ["measure"], order)
 
 
 def difference_note(summary: pd.DataFrame) -> str:
@@ -95,8 +105,9 @@ def difference_note(summary: pd.DataFrame) -> str:
 def detection_note(summary: pd.DataFrame) -> str:
     """Caption of ``detection_table``."""
     return (
-        f"{_cells_are(_of(summary, _DETECTION))} Over all rounds and clients of a cohort: a client "
-        "counts as turned down where its update gets less than half of the mean weight. Recall: "
+        f"{_cells_are(_of(summary, _DETECTION))} With a detector: its flags at the end. Without: "
+        "over all rounds and clients of a cohort; a client counts as turned down where its update "
+        "gets less than half of an even weight, and of a weight by samples. Recall: "
         "malicious clients turned down; precision: clients turned down that were malicious; false "
         "positives: honest clients turned down."
     )

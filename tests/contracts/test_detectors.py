@@ -10,20 +10,40 @@ import torch
 from torch import nn
 
 from fedsieve import registry
+from fedsieve.artifacts import read_arrays, write_arrays
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import keeping
 from fedsieve.rounds import Defense, Sampling, federation, run, start
-from fedsieve.screening import screen
+from fedsieve.screening import fresh, screen
 from fedsieve.vectors import layout, seeded
 
 pytestmark = pytest.mark.parametrize("name", registry.available("detectors"))
 
-N_CLIENTS, N_CLASSES = 7, 3
+N_CLIENTS, N_CLASSES, N_ROUNDS, N = 11, 3, 6, 1100
+MALICIOUS = [1, 4]
 RNG = np.random.default_rng(0)
-IMAGES = torch.from_numpy(RNG.integers(0, 256, (120, 1, 6, 6), dtype=np.uint8))
-LABELS = torch.from_numpy(RNG.integers(0, N_CLASSES, 120))
-ROWS = [np.arange(client, 120, N_CLIENTS) for client in range(N_CLIENTS - 1)] + [np.arange(0)]
+TRUE = RNG.integers(0, N_CLASSES, N)
+ROWS = [np.arange(client, N, N_CLIENTS - 1) for client in range(N_CLIENTS - 1)] + [np.arange(0)]
 """The last client has no samples."""
+
+
+def pixels():
+    """Noise, and a bright stripe whose place is the class."""
+    images = RNG.integers(0, 120, (N, 1, 6, 6))
+    for label in range(N_CLASSES):
+        images[label == TRUE, :, 2 * label : 2 * label + 2] += 100
+    return torch.from_numpy(images.astype(np.uint8))
+
+
+def flipped():
+    """Labels of which the malicious clients have made every 0 a 1."""
+    labels = TRUE.copy()
+    for client in MALICIOUS:
+        labels[ROWS[client]] = np.where(TRUE[ROWS[client]] == 0, 1, TRUE[ROWS[client]])
+    return torch.from_numpy(labels)
+
+
+IMAGES, LABELS = pixels(), flipped()
 
 
 def spec(name):
@@ -43,8 +63,8 @@ def federate(name):
         partial(seeded, network, 3),
         TrainingData(IMAGES, LABELS),
         ROWS,
-        sampling=Sampling(4),
-        sgd=Sgd(epochs=1, batch_size=8, lr=0.1),
+        sampling=Sampling(5),
+        sgd=Sgd(epochs=1, batch_size=10, lr=0.05),
         defense=Defense({"use": "fedavg"}, detect=spec(name)),
         seed=5,
         workers=1,
@@ -53,8 +73,8 @@ def federate(name):
 
 
 def play(fed):
-    beginning = start(fed, keeping(np.ones(120, bool)))
-    return [(beginning, None), *run(fed, beginning, 3)]
+    beginning = start(fed, keeping(np.ones(N, bool)))
+    return [(beginning, None), *run(fed, beginning, N_ROUNDS)]
 
 
 @pytest.fixture
@@ -62,9 +82,26 @@ def fed(name):
     return federate(name)
 
 
+RUNS = {}
+
+
 @pytest.fixture
-def played(fed):
-    return play(fed)
+def played(name):
+    """States and records of a run, the same for all tests of a detector."""
+    if name not in RUNS:
+        RUNS[name] = play(federate(name))
+    return RUNS[name]
+
+
+def test_what_it_finds_can_be_written_and_read(name, fed, tmp_path):
+    for rows in (ROWS, ROWS[-1:], ROWS[:1]):
+        state = fresh(spec(name), fed.model, len(rows), 1)
+        found, _ = screen(spec(name), fed.model, fed.values, state, fed.data, rows, N_CLASSES)
+        assert found.benign.shape == found.scores.shape == (len(rows),)
+        write_arrays(tmp_path / "s.npz", {"scores": found.scores, **found.found})
+        read = read_arrays(tmp_path / "s.npz", None, finite=False)
+        np.testing.assert_array_equal(read["scores"], found.scores)
+        assert found.benign.all() or len(rows) > 1
 
 
 def test_its_file_says_what_it_is(name):
@@ -77,6 +114,11 @@ def test_it_screens_every_client_in_every_round(played):
         assert record.benign.dtype == bool
         assert record.benign.shape == record.scores.shape == (N_CLIENTS,)
         assert not np.isinf(record.scores).any()
+
+
+def test_it_finds_somebody_who_has_flipped_a_class(played):
+    banned = [np.flatnonzero(~record.benign).tolist() for _, record in played[1:]]
+    assert any({*found} & {*MALICIOUS} for found in banned), banned
 
 
 def test_a_banned_client_takes_no_part(played):
@@ -104,7 +146,7 @@ def test_the_same_seed_gives_the_same_run(name, played):
 
 
 def test_it_changes_nothing_that_it_is_given(fed, played):
-    state, _ = played[2]
+    state, _ = played[4]
     fed.values.copy_(state.values)
     memory = {key: tensor.clone() for key, tensor in state.detector.items()}
     _, reports = screen(
@@ -112,13 +154,13 @@ def test_it_changes_nothing_that_it_is_given(fed, played):
     )
     assert torch.equal(fed.values, state.values)
     assert all(torch.equal(memory[key], state.detector[key]) for key in memory)
-    list(run(fed, state, 3))
+    list(run(fed, state, N_ROUNDS))
     assert all(torch.equal(memory[key], state.detector[key]) for key in memory)
     assert len(reports) in (0, N_CLIENTS)
 
 
 def test_reports_hold_numbers_and_no_image_or_features_of_any_sample(fed, played):
-    state, _ = played[2]
+    state, _ = played[4]
     fed.values.copy_(state.values)
     _, reports = screen(
         fed.defense.detect, fed.model, fed.values, state.detector, fed.data, ROWS, N_CLASSES
@@ -133,9 +175,9 @@ def test_reports_hold_numbers_and_no_image_or_features_of_any_sample(fed, played
 def test_renumbering_the_clients_renumbers_its_flags(name, fed, played):
     if not hasattr(registry.load("detectors", name), "report"):
         return  # what it knows lies in the rounds before, under the clients' old numbers
-    state, _ = played[2]
+    state, _ = played[4]
     fed.values.copy_(state.values)
-    order = np.array([3, 1, 6, 0, 2, 5, 4])
+    order = np.array([3, 1, 6, 0, 2, 10, 5, 4, 9, 7, 8])
     one, other = (
         screen(fed.defense.detect, fed.model, fed.values, state.detector, fed.data, rows, N_CLASSES)
         for rows in (ROWS, [ROWS[client] for client in order])

@@ -6,7 +6,7 @@ from flipped import flip, group, samples, swap, uneven, views
 from fedsieve.detectors.mcdfl_plus import flag, init, judge, learn, report
 from fedsieve.errors import InputError
 from fedsieve.records import View
-from fedsieve.vectors import Layout, Trained
+from fedsieve.vectors import Layout, Trained, layout
 
 LAYOUT = Layout(("predictor.w",), (torch.Size([3]),), 3)
 STATE = init(40, LAYOUT)
@@ -156,7 +156,26 @@ def test_samples_of_several_labels_are_refused():
         report(View(0, {"logits": np.zeros((2, 4), np.float32)}, labels, 4), {})
 
 
-def test_a_model_that_has_diverged_is_refused():
-    logits = np.array([[0, np.nan]], np.float32)
-    with pytest.raises(InputError, match="client 3 are not finite"):
-        report(View(3, {"logits": logits}, np.array([0]), 2), {})
+def test_by_a_model_that_has_diverged_nobody_is_judged():
+    logits = np.array([[0, np.nan], [1, 0]], np.float32)
+    sent = report(View(3, {"logits": logits}, np.array([0, 0]), 2), {})
+    assert not sent["margins"].any()
+    assert sent["agreed"].tolist() == [0]
+    found = flag([sent, sent], STATE)
+    assert found.benign.all()
+    assert np.isnan(found.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"n_bins": 1}, "n_bins: 1 is no whole number of at least 2"),
+        ({"decay": 1}, "decay: at 1 the average would never move"),
+        ({"decay": 1.5}, "decay: 1.5 is no fraction"),
+        ({"average_from": 0}, "average_from: 0 is no whole number"),
+        ({"least_agreement": 30}, "least_agreement: 30 is no fraction"),
+    ],
+)
+def test_bad_settings_are_refused_before_any_training(spec, message):
+    with pytest.raises(InputError, match=message):
+        init(4, layout(network(0)), **spec)

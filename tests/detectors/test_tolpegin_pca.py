@@ -58,8 +58,8 @@ def flagged(found):
 def test_an_update_is_what_a_client_changed_in_the_weights_of_the_output_layer():
     rows = noise(2, 3, 20)
     state = learned((rows, [4, 9]))
-    torch.testing.assert_close(state["rows"], rows)
-    assert (state["clients"].tolist(), state["rounds"].tolist()) == ([4, 9], [1, 1])
+    torch.testing.assert_close(state["past_rows"], rows)
+    assert (state["past_clients"].tolist(), state["past_rounds"].tolist()) == ([4, 9], [1, 1])
 
 
 def test_the_rows_of_a_real_model_are_those_of_its_linear_layer():
@@ -70,7 +70,7 @@ def test_the_rows_of_a_real_model_are_those_of_its_linear_layer():
         model.predictor[0].bias += 5
     state = init(2, vectors.layout(model))
     after = vectors.flatten(model)[None]
-    rows = learn(model, Trained([0], before, after), state, first_round=1)["rows"]
+    rows = learn(model, Trained([0], before, after), state, first_round=1)["past_rows"]
     wanted = torch.zeros(1, 10, 7)
     wanted[0, 3] = torch.arange(7)
     torch.testing.assert_close(rows, wanted)
@@ -80,41 +80,41 @@ def test_of_several_matrices_in_the_predictor_the_last_is_the_output():
     sizes = (torch.Size([8, 4]), torch.Size([8]), torch.Size([3, 8]), torch.Size([3]))
     names = tuple(f"predictor.{k}" for k in ("0.weight", "0.bias", "2.weight", "2.bias"))
     state = init(2, Layout(names, sizes, 67))
-    assert (state["first"].item(), state["rows"].shape) == (40, (0, 3, 8))
+    assert (state["first"].item(), state["past_rows"].shape) == (40, (0, 3, 8))
 
 
 def test_a_model_without_a_predictor_has_its_output_at_its_end():
     names, sizes = ("0.weight", "1.weight", "mean"), ([4, 2], [3, 4], [3, 3])
     state = init(2, Layout(names, tuple(map(torch.Size, sizes)), 20))
-    assert (state["first"].item(), state["rows"].shape) == (8, (0, 3, 4))
+    assert (state["first"].item(), state["past_rows"].shape) == (8, (0, 3, 4))
 
 
 def test_the_window_keeps_the_updates_of_its_last_rounds():
     rounds = [(noise(2, 3, 20, seed=i), [i, i + 1]) for i in range(4)]
     state = learned(*rounds, window=2)
-    assert state["rounds"].tolist() == [3, 3, 4, 4]
-    assert state["clients"].tolist() == [2, 3, 3, 4]
-    torch.testing.assert_close(state["rows"], torch.cat([rounds[2][0], rounds[3][0]]))
-    assert learned(*rounds, window=None)["rounds"].tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert state["past_rounds"].tolist() == [3, 3, 4, 4]
+    assert state["past_clients"].tolist() == [2, 3, 3, 4]
+    torch.testing.assert_close(state["past_rows"], torch.cat([rounds[2][0], rounds[3][0]]))
+    assert learned(*rounds, window=None)["past_rounds"].tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_updates_before_the_first_round_are_not_kept():
     rounds = [(noise(1, 3, 20, seed=i), [i]) for i in range(4)]
-    assert learned(*rounds, first_round=3)["rounds"].tolist() == [3, 4]
-    assert learned(*rounds, first_round=5)["rounds"].tolist() == []
+    assert learned(*rounds, first_round=3)["past_rounds"].tolist() == [3, 4]
+    assert learned(*rounds, first_round=5)["past_rounds"].tolist() == []
 
 
 def test_a_round_without_clients_counts_for_the_window():
     nobody = (torch.zeros(0, 3, 20), [])
     state = learned((noise(1, 3, 20), [0]), nobody, nobody, window=2)
-    assert (state["n_rounds"].item(), len(state["rows"])) == (3, 0)
+    assert (state["n_rounds"].item(), len(state["past_rows"])) == (3, 0)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_an_update_that_is_not_finite_is_left_out(bad):
     rows = noise(3, 3, 20)
     rows[1, 2, 0] = bad
-    assert learned((rows, [5, 6, 7]))["clients"].tolist() == [5, 7]
+    assert learned((rows, [5, 6, 7]))["past_clients"].tolist() == [5, 7]
 
 
 def test_the_state_can_be_saved():
@@ -165,7 +165,7 @@ def test_where_there_is_no_split_nobody_is_flagged_and_nothing_known(state, spec
     assert found.benign.all()
     assert np.isnan(found.scores).all()
     assert (found.found["source_class"], found.found["smaller"].any()) == (-1, False)
-    assert found.found["points"].shape == (len(state["clients"]), 2)
+    assert found.found["points"].shape == (len(state["past_clients"]), 2)
 
 
 def test_four_updates_can_be_split():

@@ -224,6 +224,13 @@ def screening_files(w):
     return [SCREENED.format(**s) for s in grids.screenings(config["grids"][w.grid])]
 
 
+def screening_truths(w):
+    """What was poisoned, and who holds it, of each screening of a grid."""
+    found = grids.screenings(config["grids"][w.grid])
+    patterns = f"{POISONED}/poisoning.npz", f"{PARTITIONED}/clients.npz"
+    return sorted({pattern.format(**s) for s in found for pattern in patterns})
+
+
 def screening_grids():
     """Grids to run that ask for screenings."""
     return [g for g in config["run"] if "screen" in config["grids"][g]]
@@ -321,6 +328,13 @@ def detecting(grid, constant=None):
     return found
 
 
+def in_rounds(grid, defense):
+    """Whether a detector screens before some round of the grid's first task, not only after all."""
+    rounds = entry("tasks", config["grids"][grid]["task"][0], "rounds")
+    before = entry("defenses", defense, "detect").get("before_rounds", [1])
+    return min(before) <= rounds
+
+
 def detector_constant(name, constant):
     """A constant of a detector's file, None where there is none of that name."""
     try:
@@ -330,8 +344,10 @@ def detector_constant(name, constant):
 
 
 def defense_grid(w):
-    """A grid with one of its defenses alone."""
-    return {**config["grids"][w.grid], "defense": [w.defense]}
+    """What a figure shows of one defense of a grid: the first task, partition and seed."""
+    grid = config["grids"][w.grid]
+    first = {axis: grid[axis][:1] for axis in ("task", "partition", "seed")}
+    return {**grid, **first, "defense": [w.defense]}
 
 
 def defense_files(pattern):
@@ -351,7 +367,9 @@ def figures():
     stems += [f"{g}/local" for g in config["run"] if tested_locally(g)]
     for g in config["run"]:
         stems += [f"{g}/detection"] * bool(detecting(g))
-        stems += [f"{g}/quality-{d}" for d in detecting(g, "SCORE")]
+        stems += [
+            f"{g}/quality-{d}" for d in detecting(g, "SCORE") if in_rounds(g, d)
+        ]
         if g in attacked:
             stems += [f"{g}/updates-{d}" for d in detecting(g, "RECORDS_UPDATES")]
     stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]

@@ -32,6 +32,7 @@ rule table:
 rule screenings:
     input:
         screening_files,
+        screening_truths,
     output:
         csv="results/tables/{grid}-screenings.csv",
         md="results/tables/{grid}-screenings.md",

@@ -53,6 +53,8 @@ rule train:
 
 
 rule client_times:
+    wildcard_constraints:
+        defense=labels("defenses", "detect"),
     input:
         data=f"{TASK}/data.npz",
         clients=f"{PARTITIONED}/clients.npz",
@@ -118,6 +120,7 @@ rule evaluate:
         predictions=f"{SCENARIO}/predictions.npz",
         clients_log=f"{SCENARIO}/clients.csv",
         kept=f"{SCENARIO}/kept.npz",
+        screened=f"{SCENARIO}/screened.npz",
         floor=f"{PARTITIONED}/{{attack}}/floor.json",
     output:
         rounds=f"{SCENARIO}/rounds.csv",
@@ -133,7 +136,7 @@ rule evaluate:
     shell:
         "python -m fedsieve evaluate --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --predictions {input.predictions}"
-        " --clients-log {input.clients_log} --kept {input.kept} --floor {input.floor}"
+        " --clients-log {input.clients_log} --kept {input.kept} --screened {input.screened} --floor {input.floor}"
         " --attack {params.attack:q} --last-rounds {params.last_rounds}"
         " --rounds {output.rounds} --metrics-file {output.metrics}"
         " > {log} 2>&1"
@@ -155,7 +158,10 @@ rule screen:
         gpu=GPUS,
     params:
         model=spec("tasks", "task", "model"),
-        detector=spec("detections", "detection"),
+        detector=lambda w: json.dumps(
+            settings.plugin_spec("detectors", entry("detections", w.detection)),
+            sort_keys=True,
+        ),
         code=code(
             "screen",
             used("models", "tasks", "task", "model"),

@@ -30,6 +30,8 @@ def init(
     rng: np.random.Generator,
     hidden: int = 128,
     personal_heads: bool = True,
+    generator_steps: int = 20,
+    generator_batch: int = 32,
 ) -> State:
     """Start with an untrained generator, and no client with a predictor of its own.
 
@@ -41,7 +43,9 @@ def init(
     Raises:
         InputError: where the predictor is no fully connected layer.
     """
-    check_count("hidden", hidden, 1)
+    check_count("mcdfl: hidden", hidden, 1)
+    check_count("mcdfl: generator_steps", generator_steps, 0)
+    check_count("mcdfl: generator_batch", generator_batch, 1)
     shapes = dict(zip(layout.names, layout.shapes, strict=True))
     heads = [s for k, s in shapes.items() if k.startswith("predictor.") and len(s) == 2]
     if len(heads) != 1:

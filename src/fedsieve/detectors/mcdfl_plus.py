@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, tensor, zeros
 
 from fedsieve import margins, rowmix
-from fedsieve.errors import InputError
+from fedsieve.errors import InputError, check_count, check_share
 from fedsieve.flips import Rule, Suspects, detect
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, flatten
@@ -30,12 +30,29 @@ SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
 
 
-def init(n_clients: int, layout: Layout) -> State:
+def init(
+    n_clients: int,
+    layout: Layout,
+    *,
+    n_bins: int = 5,
+    least_agreement: float = 0.3,
+    average_from: int = 35,
+    decay: float = 0.9,
+) -> State:
     """Start the average of global models, which no round has shaped.
 
     Returns:
         average [values], and rounds [], how many are in it.
+
+    Raises:
+        InputError: for parameters that no other function could use.
     """
+    check_count("mcdfl_plus: n_bins", n_bins, 2)
+    check_share("mcdfl_plus: least_agreement", least_agreement)
+    check_count("mcdfl_plus: average_from", average_from, 1)
+    check_share("mcdfl_plus: decay", decay)
+    if decay == 1:
+        raise InputError("mcdfl_plus: decay: at 1 the average would never move; use 0.9, say")
     return {"average": zeros(layout.n_values), "rounds": tensor(0)}
 
 
@@ -56,17 +73,20 @@ def judge(
 def report(view: View, broadcast: Message) -> Message:
     """Count margins, ``margins`` [classes, classes, 64], and agreeing samples, ``agreed`` [1].
 
+    Of a model that has diverged, no sample agrees and nothing is counted.
+
     Raises:
-        InputError: where samples have several labels, or the model has diverged.
+        InputError: where samples have several labels.
     """
     if view.labels.ndim == 2:
         raise InputError("detector mcdfl_plus needs one label per sample (labels: single)")
     logits = view.layers["logits"]
     if not np.isfinite(logits).all():
-        wrong = f"logits of client {view.client} are not finite"
-        raise InputError(f"detector mcdfl_plus: {wrong}: the model has diverged; lower lr")
-    agreed = (logits.argmax(axis=1) == view.labels).sum(keepdims=True)
-    counts = margins.histograms(logits, view.labels, view.n_classes)
+        logits, labels = logits[:0], view.labels[:0]
+    else:
+        labels = view.labels
+    agreed = (logits.argmax(axis=1) == labels).sum(keepdims=True)
+    counts = margins.histograms(logits, labels, view.n_classes)
     return {"margins": counts, "agreed": agreed.astype(np.int32)}
 
 

@@ -15,8 +15,14 @@ from fedsieve.errors import InputError, check_count, check_share
 from fedsieve.records import Message, Screening
 from fedsieve.vectors import Layout, State, Trained
 
+EXAMPLE = {"first_round": 1, "least_silhouette": 0.0}
+"""Parameters for the contract tests, under which somebody is flagged."""
+
 RECORDS_UPDATES = True
 """It records the updates in the plane in which it tells them apart; they are drawn."""
+
+MANY = 200
+"""Updates from which on the plane is found without all other axes."""
 
 AUTO = "auto"
 
@@ -41,8 +47,8 @@ def init(n_clients: int, layout: Layout, *, source_class: int | str = AUTO) -> S
 
     Returns:
         ``first``, where the output layer's weight starts in the flat vector; ``n_rounds`` so far;
-        and of each update kept ``rows`` float32 [updates, classes, features], ``clients`` and
-        ``rounds`` (the first is 1) int64 [updates].
+        and of each update kept ``past_rows`` float32 [updates, classes, features],
+        ``past_clients`` and ``past_rounds`` (the first is 1) int64 [updates].
 
     Raises:
         InputError: if no parameter that counts as the output layer is a matrix, or the model has
@@ -56,9 +62,9 @@ def init(n_clients: int, layout: Layout, *, source_class: int | str = AUTO) -> S
     return {
         "first": torch.tensor(first),
         "n_rounds": torch.tensor(0),
-        "rows": torch.zeros(0, *shape),
-        "clients": torch.zeros(0, dtype=torch.int64),
-        "rounds": torch.zeros(0, dtype=torch.int64),
+        "past_rows": torch.zeros(0, *shape),
+        "past_clients": torch.zeros(0, dtype=torch.int64),
+        "past_rounds": torch.zeros(0, dtype=torch.int64),
     }
 
 
@@ -94,8 +100,12 @@ def learn(
     rows = _rows(trained, state)
     usable = rows.isfinite().all(dim=(1, 2)) & (number >= first_round)
     clients = torch.tensor(trained.cohort, dtype=torch.int64, device=rows.device)
-    recent = state["rounds"] > (0 if window is None else number - window)
-    new = {"rows": rows, "clients": clients, "rounds": number.expand(len(rows))}
+    recent = state["past_rounds"] > (0 if window is None else number - window)
+    new = {
+        "past_rows": rows,
+        "past_clients": clients,
+        "past_rounds": number.expand(len(rows)),
+    }
     kept = {name: torch.cat([state[name][recent], new[name][usable]]) for name in new}
     return {"first": state["first"], "n_rounds": number, **kept}
 
@@ -119,8 +129,8 @@ def flag(
     Args:
         source_class: The class whose images the attacker relabels, if it is known; ``auto`` takes
             the class whose clusters are farthest apart by their silhouette, at the cost of a
-            decomposition per class (20 ms for 100 updates of 2,048 features). That may be the
-            target class, whose rows an attack moves as well.
+            decomposition per class (20 ms for 100 updates of 2,048 features, more for more). That
+            may be the target class, whose rows an attack moves as well.
         least_silhouette: Of two clusters; at 0 there are always two, and of honest clients up to
             half are flagged. 2-means splits one round cloud at a silhouette of 0.3 to 0.4, a
             Gaussian line at 0.56 and an even one at 0.63. Of ten rounds after the tenth, with 10
@@ -145,7 +155,9 @@ def flag(
     majority of a client's updates; there each is a point of its own. Ties are benign.
     """
     check_share("tolpegin_pca: least_silhouette", least_silhouette)
-    rows, clients, rounds = (state[k].cpu().numpy() for k in ("rows", "clients", "rounds"))
+    rows, clients, rounds = (
+        state[f"past_{kind}"].cpu().numpy() for kind in ("rows", "clients", "rounds")
+    )
     classes = range(rows.shape[1]) if source_class == AUTO else [int(source_class)]
     chosen, found = farthest(_centered(rows, rounds) if center else rows, classes)
     seen = np.bincount(clients, minlength=n_clients)
@@ -185,7 +197,9 @@ def split(rows: Rows) -> Split | None:
     if len(rows) < LEAST_UPDATES or (rows == rows[0]).all():
         return None
     scaled = StandardScaler().fit_transform(rows.astype(np.float64))
-    points = PCA(2, svd_solver="full").fit_transform(scaled)
+    # of several hundred updates: two axes by Lanczos, since all of them take seconds
+    solver = "full" if len(rows) < MANY else "arpack"
+    points = PCA(2, svd_solver=solver, random_state=0).fit_transform(scaled)
     cluster = KMeans(2, n_init=10, random_state=0).fit_predict(points)
     size = np.bincount(cluster, minlength=2)
     smaller = (cluster == size.argmin()) & (size[0] != size[1])
@@ -201,7 +215,7 @@ def _centered(
 
 def _rows(trained: Trained, state: State) -> Float[Tensor, "clients classes features"]:
     """What each client changed in the weights of the output layer."""
-    first, shape = int(state["first"]), state["rows"].shape[1:]
+    first, shape = int(state["first"]), state["past_rows"].shape[1:]
     where = slice(first, first + shape.numel())
     return (trained.after[:, where] - trained.before[where]).view(-1, *shape)
 

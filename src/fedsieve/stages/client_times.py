@@ -19,7 +19,7 @@ from fedsieve.features import scores
 from fedsieve.local import LocalLoss, Sgd, TrainingData, batches, train_client
 from fedsieve.records import Partition, View
 from fedsieve.rng import stream
-from fedsieve.vectors import State, Trained, bind, layout
+from fedsieve.vectors import State, bind
 
 BATCH_SIZES = (8, 16, 32, 64, 128)
 """Those of the paper."""
@@ -69,12 +69,13 @@ def client_times(
     """
     torch.set_num_threads(1)
     train, _ = read_data(data)
-    model = setup.initial_model(task["model"], train, seed).to(devices.choose(device))
+    model = setup.initial_model(task["model"], train, seed).to(devices.choose(device)).eval()
     values, gradient = bind(model)
     images = TrainingData.of(train, values.device)
     held, n_classes = read_partition(clients), len(train.classes)
     bench = Bench(model, values, gradient, values.clone(), images, held, n_classes, seed)
-    state = _state(bench, detector)
+    state = screening.fresh(detector, model, held.n_clients, seed)
+    state = screening.taught(detector, model, values, state, seed, 1)  # all its parts now work
     rows = [
         {"batch_size": batch_size, "part": part, "seconds": seconds}
         for batch_size in BATCH_SIZES
@@ -86,16 +87,6 @@ def client_times(
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
     write_text(csv, table.to_csv(index=False))
     write_text(md, _markdown(table))
-
-
-def _state(bench: Bench, detector: dict[str, Any]) -> State:
-    """A detector's state after a first round: in the next one all of its parts work."""
-    init = screening.function(detector, "init", rng=stream(bench.seed, "detector"))
-    learn = screening.function(detector, "learn", rng=stream(bench.seed, "learn", 1))
-    state: State = init(bench.held.n_clients, layout(bench.model)) if init else {}
-    state = {name: tensor.to(bench.values.device) for name, tensor in state.items()}
-    nobody = Trained([], bench.begin, bench.begin.new_zeros(0, len(bench.begin)))
-    return learn(bench.model, nobody, state) if learn else state
 
 
 def _turn(

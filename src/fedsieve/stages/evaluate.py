@@ -29,6 +29,7 @@ def evaluate(
     predictions: Path,
     clients_log: Path,
     kept: Path,
+    screened: Path,
     floor: Path,
     attack: dict[str, Any],
     last_rounds: int,
@@ -48,6 +49,7 @@ def evaluate(
         clients_log: What the defense did with each client in every round; for each round of
             ``rounds`` it is scored, too: ``detection.*`` as at the end, of the flags alone.
         kept: The sanitizer's last verdict on the samples, if there is a sanitizer.
+        screened: What a detector found, with its flags after the last round if it screened then.
         floor: The same attack's success rate on the unattacked model.
         attack: Plug-in and parameters (config ``attacks``).
         last_rounds: Number of rounds at the end whose mean is reported (config ``tasks``).
@@ -79,7 +81,9 @@ def evaluate(
         found["auc"] = metrics.macro_auc(said, test.labels)
         nothing = np.zeros_like(test.labels)
         found["accuracy_trivial"] = metrics.accuracy(nothing, test.labels)
-    found |= _detection(log, truth.malicious) | _screening(flagging)
+    last_flags = read_arrays(screened, None, finite=False)
+    found |= _detection(log, truth.malicious)
+    found |= _screening(flagging, last_flags, truth.malicious)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if done["sanitized"]:
         verdict = read_verdict(kept, len(train.labels))
@@ -163,7 +167,7 @@ def _flagging(log: pd.DataFrame, malicious: np.ndarray) -> pd.DataFrame:
     for number, part in log.groupby("round"):
         bad = part["client"].isin(malicious)
         row: dict[str, Any] = {"round": number}
-        if part["screened"].any() or len(part) > part["sampled"].sum():
+        if part["detected"].any():
             flagged = np.flatnonzero(part["benign"] == 0)
             scores = metrics.client_detection(flagged, np.flatnonzero(bad), len(part))
             row |= {f"detection.{name}": score for name, score in scores.items()}
@@ -173,15 +177,20 @@ def _flagging(log: pd.DataFrame, malicious: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _screening(flagging: pd.DataFrame) -> dict[str, Any]:
+def _screening(
+    flagging: pd.DataFrame, last: dict[str, np.ndarray], malicious: np.ndarray
+) -> dict[str, Any]:
     """Scores of a detector's flags at the end; nothing for a defense without a detector.
 
+    Those by the final model if it screened after the last round, else those that held in it.
     ``inverted`` is whether it then bans benign clients more readily than malicious ones.
     """
-    last = flagging.iloc[-1].astype(object)
-    prefix = "detection."
-    found = {str(k).removeprefix(prefix): v for k, v in last.items() if str(k).startswith(prefix)}
-    scores = {name: None if pd.isna(score) else score for name, score in found.items()}
+    if final := [array for name, array in last.items() if name.endswith(".benign")]:
+        scores = metrics.client_detection(np.flatnonzero(~final[0]), malicious, len(final[0]))
+    else:
+        row, prefix = flagging.iloc[-1].astype(object), "detection."
+        found = {str(k).removeprefix(prefix): v for k, v in row.items() if prefix in str(k)}
+        scores = {name: None if pd.isna(score) else score for name, score in found.items()}
     recall, false = (scores.get(name) for name in ("recall", "false_positive_rate"))
     if recall is not None and false is not None:
         scores["inverted"] = float(recall < false)
@@ -191,16 +200,21 @@ def _screening(flagging: pd.DataFrame) -> dict[str, Any]:
 def _detection(log: pd.DataFrame, malicious: np.ndarray) -> dict[str, Any]:
     """Score a defense as a detector, over all its decisions about a client in a round.
 
-    A client counts as flagged where the detector bans it or the aggregator gives its update less
-    than half of the mean weight in its round; one that a sanitizer left without samples does not.
+    A client counts as flagged where the detector bans it, or where the aggregator gives its update
+    less than half of an even share of its round and less than half of its share by samples; one
+    that a sanitizer left without samples does not.
     ``outside_domain`` is the share of rounds in which the aggregator's conditions did not hold.
 
-    ASSUME: the papers score no aggregator as a detector. Half of an even share tells those that a
+    ASSUME: the papers score no aggregator as a detector. Half of its share tells those that a
     method turns down, but leaves out (Krum) or reduces (FoolsGold) by the same rule.
     """
     trained = log[log["n_samples"] > 0]
-    even = trained.groupby("round")["weight"].mean().reindex(log["round"]).to_numpy()
-    ignored = (log["n_samples"] > 0) & (log["weight"] < even / 2)
+    rounds = trained.groupby("round")
+    even = rounds["weight"].mean().reindex(log["round"]).to_numpy()
+    by_samples = (
+        even * log["n_samples"] / rounds["n_samples"].mean().reindex(log["round"]).to_numpy()
+    )
+    ignored = (log["n_samples"] > 0) & (log["weight"] < np.minimum(even, by_samples) / 2)
     flagged = (log["benign"] == 0) | ignored
     bad = log["client"].isin(malicious)
     scores = metrics.client_detection(np.flatnonzero(flagged), np.flatnonzero(bad), len(log))

@@ -27,8 +27,8 @@ def quality(
     """Write a figure of all clients' scores before a round drawn at random, one per scenario.
 
     Args:
-        grid: Lists of labels (config ``grids``), of which the first task, partition and seed are
-            drawn; one defense, with a detector.
+        grid: Lists of labels (config ``grids``): one task, partition and seed, and one
+            defense, with a detector.
         logs: Path of a scenario's log of clients, with a field in braces for each axis of the grid.
         poisonings: The same, of what was poisoned.
         order: Attacks in the order of lines.
@@ -37,9 +37,8 @@ def quality(
 
     Source: MCDFL, Figures 4, 7 and 8 ("randomly selected from R = [20, 200]").
     """
-    first = {axis: grid[axis][:1] for axis in ("task", "partition", "seed")}
     parts, drawn = [], []
-    scenarios = zip(labeled(grid | first, logs), labeled(grid | first, poisonings), strict=True)
+    scenarios = zip(labeled(grid, logs), labeled(grid, poisonings), strict=True)
     for (labels, path), (_, poisoning) in scenarios:
         log = pd.read_csv(path)
         number = _round(log, labels)
@@ -55,9 +54,9 @@ def quality(
         )
         parts.append(shown.assign(**labels))
         drawn.append(number)
-    named = ", ".join([*(str(first[axis][0]) for axis in ("task", "partition")), *grid["defense"]])
+    named = ", ".join([*(str(grid[axis][0]) for axis in ("task", "partition")), *grid["defense"]])
     when = f"round {drawn[0]}" if len({*drawn}) == 1 else f"rounds {min(drawn)} to {max(drawn)}"
-    title = f"{named}, seed {first['seed'][0]}, before {when}"
+    title = f"{named}, seed {grid['seed'][0]}, before {when}"
     look.save(draw.quality(pd.concat(parts, ignore_index=True), order, title, score), *figures)
 
 

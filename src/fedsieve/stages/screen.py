@@ -1,20 +1,20 @@
 """Screen all clients by a saved model: data quality, scores and flags, without training again."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from fedsieve import device as devices
 from fedsieve import screening, setup
 from fedsieve.artifacts import write_arrays
 from fedsieve.errors import InputError
 from fedsieve.local import TrainingData
-from fedsieve.rng import stream
-from fedsieve.vectors import State, Trained, bind, layout
+from fedsieve.vectors import bind
 
 LESSONS = 10
 """Times that a detector learns from a model that was not trained with it."""
@@ -35,9 +35,10 @@ def screen(
 ) -> None:
     """Write what a detector finds by the model that a run had after some round.
 
-    Where the run had the same detector, its state of that round is used. Otherwise a fresh one
-    learns from the model alone, so that MCDFL has a trained generator; a detector that looks at
-    updates then has seen none and flags nobody.
+    Where the run had the same detector, with the same parameters, its state of that round is used.
+    Otherwise a fresh one learns from the model alone: MCDFL then has a trained generator, and
+    mcdfl_plus judges by the model itself, not by an average. A detector that looks at updates has
+    seen none in either case, and flags nobody.
 
     Args:
         data, clients, poisoning: The clients' data, which may be others than the model has seen.
@@ -56,11 +57,18 @@ def screen(
     held = setup.read_training(data, clients, poisoning)
     where = devices.choose(device)
     net = setup.initial_model(model, held.train, 0).to(where)
-    saved = _saved(snapshots, after_round, where)
+    saved, theirs = _saved(snapshots, after_round, where)
     weights = {k.removeprefix("model."): t for k, t in saved.items() if k.startswith("model.")}
-    net.load_state_dict(weights)
-    values, _ = bind(net)
-    state = _state(detector, net, values, saved, len(held.rows), seed)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{snapshots}: weights of another model: {error}") from error
+    values, _ = bind(net.eval())
+    state = screening.fresh(detector, net, len(held.rows), seed)
+    if theirs == detector:
+        state |= {k.removeprefix("detector."): t for k, t in saved.items() if k[:9] == "detector."}
+    else:
+        state = screening.taught(detector, net, values, state, seed, LESSONS)
     found, reports = screening.screen(
         detector,
         net,
@@ -82,38 +90,19 @@ def screen(
     )
 
 
-def _saved(snapshots: Path, after_round: int, where: torch.device) -> dict[str, Tensor]:
-    """Tensors of one round's snapshot: ``model.*`` and ``detector.*``."""
+def _saved(
+    snapshots: Path, after_round: int, where: torch.device
+) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Tensors of one round's snapshot, ``model.*`` and ``detector.*``, and the run's detector."""
     prefix = f"round{after_round}."
     try:
         with safe_open(snapshots, "pt", device=str(where)) as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             found = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+            theirs = json.loads((file.metadata() or {}).get("detector", "null"))
     except (SafetensorError, OSError) as error:
         raise InputError(f"{snapshots}: unreadable: {error}. Delete it and run again.") from error
     if not found:
         remedy = "add it to snapshots: of the task"
         raise InputError(f"{snapshots}: holds no model of round {after_round}; {remedy}")
-    return found
-
-
-def _state(
-    detector: dict[str, Any],
-    net: nn.Module,
-    values: Tensor,
-    saved: dict[str, Tensor],
-    n_clients: int,
-    seed: int,
-) -> State:
-    """The detector's state of the snapshot, or a fresh one that has learned from its model."""
-    init = screening.function(detector, "init", rng=stream(seed, "detector"))
-    state: State = init(n_clients, layout(net)) if init else {}
-    state = {name: tensor.to(values.device) for name, tensor in state.items()}
-    kept = {name: saved.get(f"detector.{name}") for name in state if not name.startswith("own_")}
-    if all(found is not None and found.shape == state[k].shape for k, found in kept.items()):
-        return state | {name: tensor for name, tensor in kept.items() if tensor is not None}
-    nobody = Trained([], values.clone(), values.new_zeros(0, len(values)))
-    for lesson in range(LESSONS):
-        learn = screening.function(detector, "learn", rng=stream(seed, "learn", lesson))
-        state = learn(net, nobody, state) if learn else state
-    return state
+    return found, theirs

@@ -10,6 +10,9 @@ from fedsieve import clients, rendering
 from fedsieve.artifacts import read_arrays, read_partition, read_poisoning, write_text
 from fedsieve.grids import screenings as listed
 
+ANY = "any"
+"""In place of a model and a round, where neither matters."""
+
 
 def screenings(
     *,
@@ -36,14 +39,15 @@ def screenings(
     rows = []
     for labels in listed(grid):
         truth = read_poisoning(Path(poisonings.format(**labels)))
+        found = read_arrays(Path(files.format(**labels)), None, finite=False)
+        rows += [{**labels, **row} for row in clients.scores(found, truth.malicious)]
+    screen = {"models": [ANY], "detections": [clients.YARDSTICK], "after_rounds": [ANY]}
+    for labels in listed(grid | {"screen": screen}):
+        truth = read_poisoning(Path(poisonings.format(**labels)))
         held = read_partition(Path(partitions.format(**labels)))
         poisoned = np.bincount(held.client[truth.samples], minlength=held.n_clients)
-        found = clients.scores(
-            read_arrays(Path(files.format(**labels)), None), truth.malicious, poisoned
-        )
-        labels = {**labels, "ratio": float(labels["ratio"])}
-        rows += [{**labels, **row} for row in found]
-    frame = pd.DataFrame(rows)
+        rows += [{**labels, **row} for row in clients.yardstick(truth.malicious, poisoned)]
+    frame = pd.DataFrame(rows).astype({"ratio": float, "value": float})
     write_text(csv, frame.to_csv(index=False))
     table, note = clients.table(frame, order), clients.note(frame)
     for path, render in ((md, rendering.to_markdown), (html, rendering.to_html)):

@@ -1,5 +1,6 @@
 """Train the global model of one scenario: federated rounds on poisoned data under a defense."""
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from fedsieve.artifacts import (
     write_verdict,
 )
 from fedsieve.checkpoints import Progress
+from fedsieve.errors import InputError
 from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
 from fedsieve.records import NOBODY, keeping
@@ -40,8 +42,9 @@ from fedsieve.rounds import (
     start,
 )
 
-OWN = "own_"
-"""Start of the names of what clients keep to themselves: no part of the server's snapshots."""
+UNSAVED = ("own_", "past_")
+"""Starts of the names of what is in no snapshot: what clients keep to themselves, and what a
+detector has seen of past updates, which can be large and serves training alone."""
 
 
 def train(
@@ -108,6 +111,8 @@ def train(
         checkpoint_seconds: Least time between two checkpoints.
     """
     held = setup.read_training(data, clients, poisoning)
+    if task.get("local_accuracy", False) and held.train.multi_label:
+        raise InputError("local_accuracy: true needs one label per sample (labels: single)")
     where = devices.choose(device)
     fed = setup.federation(
         held,
@@ -140,22 +145,29 @@ def train(
         _write_verdict(kept, progress, keep, sanitizer)
         write_arrays(screened, _arrays(progress.screened))
         with replacing(snapshots) as partial:
-            save_file(progress.snapshots, partial)
+            detector = json.dumps(_detector(defense), sort_keys=True)
+            save_file(progress.snapshots, partial, {"detector": detector})
         _write_record(record, progress, settings, where)
         checkpoint.unlink(missing_ok=True)
 
 
 def _defense(defense: dict[str, Any], sanitizer: dict[str, Any]) -> Defense:
     """The defense of a run; a sanitizer counts only if it works between rounds."""
-    detect = dict(defense["detect"]) if "detect" in defense else None
-    screenings = detect.pop("before_rounds", None) if detect else None
+    screenings = defense.get("detect", {}).get("before_rounds")
     return Defense(
         aggregate=defense["aggregate"],
-        detect=detect,
+        detect=_detector(defense),
         sanitize=sanitizer.get("method"),
         judgements={number: tuple(layers) for number, layers in sanitizer.get("judgements", [])},
         screenings=None if screenings is None else frozenset(screenings),
     )
+
+
+def _detector(defense: dict[str, Any]) -> dict[str, Any] | None:
+    """The detector itself, without when it screens; None without a detector."""
+    if "detect" not in defense:
+        return None
+    return {key: value for key, value in defense["detect"].items() if key != "before_rounds"}
 
 
 def _sampling(task: dict[str, Any], ratio: float, malicious: frozenset[int]) -> Sampling:
@@ -222,7 +234,7 @@ def _tested_locally(
 
 def _snapshot(fed: Federation, state: ServerState) -> dict[str, Tensor]:
     """The server's state after a round: the global model, and what its detector remembers."""
-    memory = {f"detector.{k}": t for k, t in state.detector.items() if not k.startswith(OWN)}
+    memory = {f"detector.{k}": t for k, t in state.detector.items() if not k.startswith(UNSAVED)}
     tensors = {f"model.{k}": t for k, t in setup.weights(fed.model).items()} | memory
     return {f"round{state.round}.{k}": t.cpu().contiguous().clone() for k, t in tensors.items()}
 
@@ -295,6 +307,7 @@ def _client_rows(number: int, happened: Record, detected: bool) -> list[dict[str
                 "weight": 0.0 if i is None else float(happened.weights[i]),
                 "loss": None if i is None else float(happened.losses[i]),
                 "score": None if scores is None else float(scores[client]),
+                "detected": detected,
                 "screened": scores is not None,
                 "benign": bool(happened.benign[client]),
                 "in_domain": happened.in_domain,

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from fedsieve.errors import InputError, check_count, check_share
+from fedsieve.errors import InputError, check_count, check_share, check_single_label
 
 
 @pytest.mark.parametrize("value", ["half", None, -0.1, 1.01, float("nan")])
@@ -18,3 +19,9 @@ def test_a_share_may_be_nothing_and_everything(value):
 def test_a_count_is_a_whole_number_of_at_least_the_least(value):
     with pytest.raises(InputError, match=f"^size: {value!r} is no whole number of at least 1"):
         check_count("size", value, 1)
+
+
+def test_several_labels_per_sample_are_an_error_that_names_the_method():
+    check_single_label("detector mine", np.array([1, 0]))
+    with pytest.raises(InputError, match="^detector mine needs one label per sample"):
+        check_single_label("detector mine", np.array([[1, 0], [1, 1]]))

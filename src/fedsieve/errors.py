@@ -1,5 +1,7 @@
 """The one exception that is a message to the user, not a bug, and checks that raise it."""
 
+from typing import Any
+
 
 class InputError(ValueError):
     """Bad configuration, data or artifact; the message names file or key, and the remedy.
@@ -18,3 +20,9 @@ def check_count(parameter: str, value: object, least: int) -> None:
     """Raise InputError unless ``value`` is a whole number of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(f"{parameter}: {value!r} is no whole number of at least {least}")
+
+
+def check_single_label(method: str, labels: Any) -> None:
+    """Raise InputError unless ``labels`` is a vector, one label per sample."""
+    if labels.ndim != 1:
+        raise InputError(f"{method} needs one label per sample (labels: single)")

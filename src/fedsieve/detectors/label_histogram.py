@@ -9,17 +9,12 @@ flags honest clients. An attacker that swaps two classes keeps its counts and is
 import numpy as np
 
 from fedsieve import rowmix
-from fedsieve.errors import InputError
+from fedsieve.errors import check_single_label
 from fedsieve.records import Message, Screening, View
-from fedsieve.vectors import Layout, State
+from fedsieve.vectors import State
 
 SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
-
-
-def init(n_clients: int, layout: Layout) -> State:
-    """Counts need no memory."""
-    return {}
 
 
 def report(view: View, broadcast: Message) -> Message:
@@ -28,8 +23,7 @@ def report(view: View, broadcast: Message) -> Message:
     Raises:
         InputError: where samples have several labels.
     """
-    if view.labels.ndim == 2:
-        raise InputError("detector label_histogram needs one label per sample (labels: single)")
+    check_single_label("detector label_histogram", view.labels)
     counts = np.bincount(view.labels, minlength=view.n_classes)
     return {"labels": counts.astype(np.int32)}
 

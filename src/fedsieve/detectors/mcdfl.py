@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from fedsieve.errors import InputError, check_count
+from fedsieve.errors import InputError, check_count, check_single_label
 from fedsieve.line import upper_cluster
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, seeded
@@ -114,8 +114,7 @@ def report(view: View, broadcast: Message, *, quality: str = "generator") -> Mes
     """
     if quality not in ("generator", "direct"):
         raise InputError(f"quality: {quality!r} is neither generator nor direct")
-    if view.labels.ndim == 2:
-        raise InputError("detector mcdfl needs one label per sample (labels: single)")
+    check_single_label("detector mcdfl", view.labels)
     said = view.layers["logits"].argmax(axis=1)
     wanted = broadcast["taught"][view.labels] if quality == "generator" else view.labels
     return {"right": np.array((said == wanted).sum()), "samples": np.array(len(said))}

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, tensor, zeros
 
 from fedsieve import margins, rowmix
-from fedsieve.errors import InputError, check_count, check_share
+from fedsieve.errors import InputError, check_count, check_share, check_single_label
 from fedsieve.flips import Rule, Suspects, detect
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, flatten
@@ -78,8 +78,7 @@ def report(view: View, broadcast: Message) -> Message:
     Raises:
         InputError: where samples have several labels.
     """
-    if view.labels.ndim == 2:
-        raise InputError("detector mcdfl_plus needs one label per sample (labels: single)")
+    check_single_label("detector mcdfl_plus", view.labels)
     logits = view.layers["logits"]
     if not np.isfinite(logits).all():
         logits, labels = logits[:0], view.labels[:0]

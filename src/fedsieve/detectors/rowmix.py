@@ -8,17 +8,12 @@ the rule trusts what clients report, as any does that leaves their samples with 
 import numpy as np
 
 from fedsieve import rowmix
-from fedsieve.errors import InputError
+from fedsieve.errors import check_single_label
 from fedsieve.records import Message, Screening, View
-from fedsieve.vectors import Layout, State
+from fedsieve.vectors import State
 
 SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
-
-
-def init(n_clients: int, layout: Layout) -> State:
-    """Rowmix remembers nothing."""
-    return {}
 
 
 def report(view: View, broadcast: Message) -> Message:
@@ -27,8 +22,7 @@ def report(view: View, broadcast: Message) -> Message:
     Raises:
         InputError: where samples have several labels.
     """
-    if view.labels.ndim == 2:
-        raise InputError("detector rowmix needs one label per sample (labels: single)")
+    check_single_label("detector rowmix", view.labels)
     return {"predicted": rowmix.tally(view.layers["logits"], view.labels, view.n_classes)}
 
 

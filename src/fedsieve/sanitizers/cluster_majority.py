@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from fedsieve.clustering import aggregate_centers, local_clusters, separation
-from fedsieve.errors import InputError
+from fedsieve.errors import InputError, check_single_label
 from fedsieve.records import Message, View
 
 EXCHANGES = 1
@@ -26,8 +26,7 @@ def client(
         in each. Kept by the client: the cluster of each of its samples. Also the separation of
         eq. 4, for the record.
     """
-    if view.labels.ndim == 2:
-        raise InputError("sanitizer cluster_majority needs one label per sample (labels: single)")
+    check_single_label("sanitizer cluster_majority", view.labels)
     found = local_clusters(view.features, n_clusters, restarts=restarts, rng=rng)
     counts = label_counts(view.labels, found.assignment, len(found.centers), view.n_classes)
     gap = np.array(separation(view.features, found))

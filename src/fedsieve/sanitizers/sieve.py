@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from fedsieve import prototypes
-from fedsieve.errors import InputError
+from fedsieve.errors import InputError, check_single_label
 from fedsieve.excess import off_label, own_clusters, posterior
 from fedsieve.records import Message, View
 
@@ -183,8 +183,7 @@ def repair(
 
 def _check(view: View, how: str) -> None:
     """Raise InputError unless the view has what the judgement needs, in finite numbers."""
-    if view.labels.ndim == 2:
-        raise InputError("sanitizer sieve needs one label per sample (labels: single)")
+    check_single_label("sanitizer sieve", view.labels)
     if how not in ("clusters", "network", "mean"):
         known = "clusters, network, mean; list one of them for each judgement"
         raise InputError(f"sanitizer sieve: by: {how!r} is none of {known}")

@@ -23,5 +23,5 @@ def test_a_count_is_a_whole_number_of_at_least_the_least(value):
 
 def test_several_labels_per_sample_are_an_error_that_names_the_method():
     check_single_label("detector mine", np.array([1, 0]))
-    with pytest.raises(InputError, match="^detector mine needs one label per sample"):
+    with pytest.raises(InputError, match=r"^detector mine needs one label per sample"):
         check_single_label("detector mine", np.array([[1, 0], [1, 1]]))

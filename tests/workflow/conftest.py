@@ -21,6 +21,9 @@ CONFIG = "config/derived.yaml"
 ENVIRONMENT = ("FEDSIEVE_DATA", "FEDSIEVE_DEVICE", "PYTHONPATH", "SNAKEMAKE_PROFILE")
 """Variables that a developer's shell may have and no run here shall see."""
 
+WHOLE_DAG = {"finished", "one_core"}
+"""Fixtures that take minutes; what uses them should run in one process."""
+
 PATIENCE = 600
 """Seconds after which a run counts as hanging."""
 
@@ -49,6 +52,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.workflow)
             # the first test runs the whole DAG in its setup, for minutes on a busy machine
             item.add_marker(pytest.mark.timeout(2 * PATIENCE))
+            # those that need it run in one process, the others wherever there is time
+            whole = WHOLE_DAG & {*item.fixturenames}
+            item.add_marker(pytest.mark.xdist_group("whole DAG" if whole else item.nodeid))
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 
 def digests(workspace, folder="results"):
     """SHA-256 of each artifact; logs, run.json, benchmarks and times tell of the run."""

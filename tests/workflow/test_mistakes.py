@@ -6,8 +6,6 @@ A message names the file or key, and the remedy; it is no traceback.
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 DATA = "results/digits/data.npz"
 POISONING = "results/digits/iid-3/seed1/flip-3to2/ratio0.5/poisoning.npz"
 SOURCE = "results/mnist/source.json"

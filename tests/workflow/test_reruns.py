@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 PACKAGE = "src/fedsieve"
 
 SUMMARY = {"table": 1, "curves": 1, "sanitization_bars": 1, "success_bars": 1}

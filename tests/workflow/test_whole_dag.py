@@ -12,8 +12,6 @@ import pytest
 from PIL import Image
 from snakemake.scheduling import job_scheduler
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.yaml"))
 
 SANITIZERS = {"sanitize_client", "sanitize_server", "keep_client", "keep"}

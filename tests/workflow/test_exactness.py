@@ -56,8 +56,8 @@ def test_scenarios_are_the_same_on_one_core_and_two_and_in_another_grid(one_core
     # the finished grid was made with --cores 2
     found, expected = digests(one_core, "results/digits"), digests(finished, "results/digits")
     # fetch and data, partition, 2 poisonings, encoder, 3 views, 3 x (message, memory, mask),
-    # broadcast, state, keep; floor; 3 trainings of 4 files, 2 evaluations of 2
-    assert len(found) == 2 + 1 + 2 + 1 + 3 + 9 + 3 + 1 + 12 + 4
+    # broadcast, state, keep; floor; 3 trainings of 6 files, 2 evaluations of 2
+    assert len(found) == 2 + 1 + 2 + 1 + 3 + 9 + 3 + 1 + 18 + 4
     assert differing(found, {name: expected.get(name) for name in found}) == []
 
 

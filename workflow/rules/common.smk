@@ -367,9 +367,7 @@ def figures():
     stems += [f"{g}/local" for g in config["run"] if tested_locally(g)]
     for g in config["run"]:
         stems += [f"{g}/detection"] * bool(detecting(g))
-        stems += [
-            f"{g}/quality-{d}" for d in detecting(g, "SCORE") if in_rounds(g, d)
-        ]
+        stems += [f"{g}/quality-{d}" for d in detecting(g, "SCORE") if in_rounds(g, d)]
         if g in attacked:
             stems += [f"{g}/updates-{d}" for d in detecting(g, "RECORDS_UPDATES")]
     stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]

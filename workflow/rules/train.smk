@@ -53,8 +53,6 @@ rule train:
 
 
 rule client_times:
-    wildcard_constraints:
-        defense=labels("defenses", "detect"),
     input:
         data=f"{TASK}/data.npz",
         clients=f"{PARTITIONED}/clients.npz",
@@ -63,6 +61,8 @@ rule client_times:
         md=f"{PARTITIONED}/client-times-{{defense}}.md",
     log:
         f"{PARTITIONED}/client-times-{{defense}}.log",
+    wildcard_constraints:
+        defense=labels("defenses", "detect"),
     conda:
         ENVIRONMENT
     resources:

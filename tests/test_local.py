@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from fedsieve import registry
 from fedsieve.features import scale
-from fedsieve.local import Sgd, TrainingData, Workers, batches, train_client
+from fedsieve.local import Sgd, TrainingData, Workers, augmented, batches, train_client
 from fedsieve.records import Dataset
 from fedsieve.vectors import bind, flatten
 
@@ -209,3 +210,36 @@ def test_a_lone_sample_is_no_error_for_batch_normalization():
     model = registry.load("models", "resnet18").build((1, 12, 12), 10)
     values, _ = trained(model, TrainingData.of(DATA, CPU), Sgd(1, 4, 0.1), n_rows=1)
     assert torch.isfinite(values).all()
+
+
+def test_augmentation_crops_the_padded_image_at_the_corner_given_and_mirrors_it():
+    image = torch.arange(1, 26, dtype=torch.uint8).reshape(1, 1, 5, 5)
+    same, moved, mirrored = augmented(
+        image.repeat(3, 1, 1, 1), torch.tensor([[4, 4, 0], [5, 2, 0], [4, 4, 1]])
+    )
+    assert torch.equal(same, image[0])
+    # one row down and two columns left: black comes in at the bottom and on the left
+    wanted = torch.zeros(1, 5, 5, dtype=torch.uint8)
+    wanted[0, :4, 2:] = image[0, 0, 1:, :3]
+    assert torch.equal(moved, wanted)
+    assert torch.equal(mirrored, image[0].flip(2))
+
+
+def test_only_augmented_training_draws_moves_one_for_each_image_within_bounds():
+    plain = batches(np.arange(20), Sgd(1, 8, 0.1), np.random.default_rng(0))
+    assert all(moves is None for _, moves in plain)
+    augmenting = Sgd(200, 8, 0.1, augment=True)
+    drawn = list(batches(np.arange(20), augmenting, np.random.default_rng(0)))
+    assert all(len(rows) == len(moves) for rows, moves in drawn)
+    moves = torch.cat([moves for _, moves in drawn])
+    assert moves.min(dim=0).values.tolist() == [0, 0, 0]
+    assert moves.max(dim=0).values.tolist() == [8, 8, 1]
+
+
+def test_augmentation_reaches_local_training():
+    torch.manual_seed(0)
+    model, data = cnn2(), TrainingData.of(DATA, CPU)
+    sgd = Sgd(epochs=1, batch_size=40, lr=0.5)
+    plain, _ = trained(copy.deepcopy(model), data, sgd)
+    moved, _ = trained(model, data, dataclasses.replace(sgd, augment=True))
+    assert not torch.equal(plain, moved)

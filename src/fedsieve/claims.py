@@ -20,6 +20,7 @@ TOLERANCE = 0.01
 seeds nor spread."""
 
 ROUNDING = 1e-9
+"""What sums of decimal fractions may miss a bound by."""
 
 RULES = {
     "published": (
@@ -78,12 +79,11 @@ def _published(
                 near.append(_near(row, number / 100))
                 shown.append(_mean(row))
                 seeds.append(int(row["n"]))
-            verdict = REPRODUCED if all(near) else DIRECTION if any(near) else REFUTED
             yield {
                 "says": f"{attack}, {100 * table['ratio']:g} %, {defense}: {accuracy} / {asr}",
                 "here": " / ".join(shown),
                 "n": _counts(seeds),
-                "verdict": verdict,
+                **_verdict(all(near), any(near)),
             }
 
 
@@ -91,55 +91,62 @@ def _beats(
     claim: Mapping[str, Any], rule: Mapping[str, Any], summary: pd.DataFrame
 ) -> list[dict[str, str]]:
     """One row: in how many cells a defense is better than all the others."""
-    found = _cells(summary, rule["attack"], rule["ratio"], [rule["defense"], *rule["others"]])
-    found = found[found["metric"] == rule["metric"]]
-    means = found.pivot_table(index=["attack", "ratio"], columns="defense", values="mean")
+    means, n = _means(rule, [rule["defense"], *rule["others"]], summary)
     sign = 1 if rule["higher"] else -1
     others = (sign * means[rule["others"]]).max(axis=1)
     wins = int((sign * means[rule["defense"]] > others).sum())
-    verdict = REFUTED
-    if wins >= rule["cells"]:
-        verdict = REPRODUCED
-    elif wins > len(means) / 2:
-        verdict = DIRECTION
-    here = f"in {wins} of {len(means)}"
-    return [{"says": claim["says"], "here": here, "n": _counts(found["n"]), "verdict": verdict}]
+    verdict = _verdict(wins >= rule["cells"], wins > len(means) / 2)
+    return [{"says": claim["says"], "here": f"in {wins} of {len(means)}", "n": n, **verdict}]
 
 
 def _reaches(
     claim: Mapping[str, Any], rule: Mapping[str, Any], summary: pd.DataFrame
 ) -> list[dict[str, str]]:
     """One row: whether a defense's metric meets a bound everywhere."""
-    found = _cells(summary, rule["attack"], rule["ratio"], [rule["defense"]])
-    found = found[found["metric"] == rule["metric"]]
-    bound, values = rule["bound"], found["mean"].to_numpy()
+    means, n = _means(rule, [rule["defense"]], summary)
+    values = means[rule["defense"]].to_numpy()
     sign = 1 if rule["higher"] else -1
-    verdict = REFUTED
-    if (sign * values >= sign * bound - ROUNDING).all():
-        verdict = REPRODUCED
-    elif sign * values.mean() >= sign * bound:
-        verdict = DIRECTION
-    here = f"{_percent(values.min())} to {_percent(values.max())}, mean {_percent(values.mean())}"
-    return [{"says": claim["says"], "here": here, "n": _counts(found["n"]), "verdict": verdict}]
+    met = sign * values >= sign * rule["bound"] - ROUNDING
+    verdict = _verdict(met.all(), sign * values.mean() >= sign * rule["bound"])
+    low, high, mean = _range(values)
+    here = f"{low} to {high}, mean {mean}"
+    return [{"says": claim["says"], "here": here, "n": n, **verdict}]
 
 
 def _exceeds(
     claim: Mapping[str, Any], rule: Mapping[str, Any], summary: pd.DataFrame
 ) -> list[dict[str, str]]:
     """One row: by how much a defense's metric is above another's, over cells."""
-    found = _cells(summary, rule["attack"], rule["ratio"], [rule["defense"], rule["other"]])
-    found = found[found["metric"] == rule["metric"]]
-    means = found.pivot_table(index=["attack", "ratio"], columns="defense", values="mean")
+    means, n = _means(rule, [rule["defense"], rule["other"]], summary)
     difference = (means[rule["defense"]] - means[rule["other"]]).to_numpy()
     sign = np.sign(rule["by"])
-    verdict = REFUTED
-    if sign * difference.mean() >= sign * rule["by"] - ROUNDING:
-        verdict = REPRODUCED
-    elif sign * difference.mean() > 0 and (sign * difference > 0).mean() > 0.5:
-        verdict = DIRECTION
-    low, high, mean = (_percent(v) for v in (difference.min(), difference.max(), difference.mean()))
+    verdict = _verdict(
+        sign * difference.mean() >= sign * rule["by"] - ROUNDING,
+        sign * difference.mean() > 0 and (sign * difference > 0).mean() > 0.5,
+    )
+    low, high, mean = _range(difference)
     here = f"{low} to {high} points, mean {mean}"
-    return [{"says": claim["says"], "here": here, "n": _counts(found["n"]), "verdict": verdict}]
+    return [{"says": claim["says"], "here": here, "n": n, **verdict}]
+
+
+def _means(
+    rule: Mapping[str, Any], defenses: Sequence[str], summary: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """Mean of a rule's metric, a row per cell and a column per defense; and over how many seeds."""
+    found = _cells(summary, rule["attack"], rule["ratio"], defenses)
+    found = found[found["metric"] == rule["metric"]]
+    means = found.pivot_table(index=["attack", "ratio"], columns="defense", values="mean")
+    return means, _counts(found["n"])
+
+
+def _verdict(reproduced: Any, direction: Any) -> dict[str, str]:
+    return {"verdict": REPRODUCED if reproduced else DIRECTION if direction else REFUTED}
+
+
+def _range(values: np.ndarray) -> tuple[str, str, str]:
+    """Least, largest and mean, in per cent."""
+    low, high, mean = (_percent(v) for v in (values.min(), values.max(), values.mean()))
+    return low, high, mean
 
 
 def _cells(

@@ -32,7 +32,8 @@ def read_rounds(grid: Mapping[str, Any], files: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def labeled(grid: Mapping[str, Any], files: str) -> Iterable[tuple[dict[str, Any], Path]]:
-    """Yield the labels of each scenario of a grid, and its file."""
+def labeled(grid: Mapping[str, Any], *files: str) -> Iterable[tuple[Any, ...]]:
+    """Yield the labels of each scenario of a grid, and its file of each of these patterns."""
     for labels in scenarios(grid):
-        yield labels | {"ratio": float(labels["ratio"])}, Path(files.format(**labels))
+        paths = (Path(pattern.format(**labels)) for pattern in files)
+        yield labels | {"ratio": float(labels["ratio"])}, *paths

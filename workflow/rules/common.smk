@@ -285,18 +285,22 @@ def clustering_sanitizers(grid):
     ]
 
 
-def records_excess(sanitizer):
-    """Whether a sanitizer's file says that its server records excess rates, to be drawn."""
+def constant(kind, name, constant):
+    """A constant of a plug-in's file, None where there is none of that name."""
     try:
-        return registry.constant("sanitizers", sanitizer["use"], "RECORDS_EXCESS")
+        return registry.constant(kind, name, constant)
     except InputError:
-        return False
+        return None
 
 
 def flagging_sanitizers(grid):
     """Sanitizers of a grid whose flags can be drawn."""
     found = sanitized(grid).items()
-    return [k for k, v in found if "before_rounds" in v and records_excess(v)]
+    return [
+        k
+        for k, v in found
+        if "before_rounds" in v and constant("sanitizers", v["use"], "RECORDS_EXCESS")
+    ]
 
 
 CURVES = {
@@ -318,12 +322,12 @@ def tested_locally(grid):
     return any(entry("tasks", t).get("local_accuracy") for t in tasks)
 
 
-def detecting(grid, constant=None):
-    """Defenses of a grid with a detector, or those whose detector's file has the constant."""
+def detecting(grid, having=None):
+    """Defenses of a grid with a detector, or those whose detector's file has that constant."""
     found = []
     for name in config["grids"][grid]["defense"]:
         detect = entry("defenses", name).get("detect")
-        if detect and (constant is None or detector_constant(detect["use"], constant)):
+        if detect and (not having or constant("detectors", detect["use"], having)):
             found.append(name)
     return found
 
@@ -333,14 +337,6 @@ def in_rounds(grid, defense):
     rounds = entry("tasks", config["grids"][grid]["task"][0], "rounds")
     before = entry("defenses", defense, "detect").get("before_rounds", [1])
     return min(before) <= rounds
-
-
-def detector_constant(name, constant):
-    """A constant of a detector's file, None where there is none of that name."""
-    try:
-        return registry.constant("detectors", name, constant)
-    except InputError:
-        return None
 
 
 def defense_grid(w):

@@ -309,8 +309,8 @@ rule quality:
         logs=lambda w: f"{SCENARIO}/clients.csv",
         poisonings=lambda w: f"{POISONED}/poisoning.npz",
         order=label_order,
-        score=lambda w: detector_constant(
-            entry("defenses", w.defense, "detect", "use"), "SCORE"
+        score=lambda w: constant(
+            "detectors", entry("defenses", w.defense, "detect", "use"), "SCORE"
         ),
         code=code("quality"),
     shell:

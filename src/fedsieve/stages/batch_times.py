@@ -36,11 +36,10 @@ def batch_times(
             defense and part, and of all parts together.
         figures: Written: the same figure in each format that the endings name.
     """
-    runs = zip(labeled(grid, clients_logs), labeled(grid, records), strict=True)
     seconds = pd.DataFrame(
         [
             {"defense": labels["defense"], "part": part, "seconds": value}
-            for (labels, log), (_, record) in runs
+            for labels, log, record in labeled(grid, clients_logs, records)
             for part, value in per_batch(pd.read_csv(log), read_json(record)).items()
         ]
     )

@@ -43,8 +43,7 @@ def flags(
         figures: Written: the same figure in each format that the endings name.
     """
     parts, drawn = [], []
-    truths = labeled(grid, poisonings)
-    for (labels, path), (_, poisoning) in zip(labeled(grid, kept), truths, strict=True):
+    for labels, path, poisoning in labeled(grid, kept, poisonings):
         truth = read_poisoning(poisoning)
         cells = zip(truth.labels_before.tolist(), truth.labels_after.tolist(), strict=True)
         attacked, malicious = frozenset(cells), frozenset(truth.malicious.tolist())

@@ -38,8 +38,7 @@ def quality(
     Source: MCDFL, Figures 4, 7 and 8 ("randomly selected from R = [20, 200]").
     """
     parts, drawn = [], []
-    scenarios = zip(labeled(grid, logs), labeled(grid, poisonings), strict=True)
-    for (labels, path), (_, poisoning) in scenarios:
+    for labels, path, poisoning in labeled(grid, logs, poisonings):
         log = pd.read_csv(path)
         number = _round(log, labels)
         rows = log[log["round"] == number]

@@ -26,8 +26,7 @@ def updates(*, grid: dict[str, Any], files: str, poisonings: str, figures: list[
     Source: MCDFL, Figure 3.
     """
     panels = []
-    scenarios = zip(labeled(grid, files), labeled(grid, poisonings), strict=True)
-    for (labels, path), (_, poisoning) in scenarios:
+    for labels, path, poisoning in labeled(grid, files, poisonings):
         found = _last(read_arrays(path, None, finite=False))
         if labels["attack"] == UNATTACKED or not np.isfinite(found["points"]).all():
             continue

@@ -22,6 +22,9 @@ SCORE = "data quality"
 
 GENERATOR = "generator."
 
+STEPS, BATCH = 20, 32
+"""Of training the generator in a round: section V-B."""
+
 
 def init(
     n_clients: int,
@@ -30,8 +33,8 @@ def init(
     rng: np.random.Generator,
     hidden: int = 128,
     personal_heads: bool = True,
-    generator_steps: int = 20,
-    generator_batch: int = 32,
+    generator_steps: int = STEPS,
+    generator_batch: int = BATCH,
 ) -> State:
     """Start with an untrained generator, and no client with a predictor of its own.
 
@@ -171,8 +174,8 @@ def learn(
     state: State,
     *,
     rng: np.random.Generator,
-    generator_steps: int = 20,
-    generator_batch: int = 32,
+    generator_steps: int = STEPS,
+    generator_batch: int = BATCH,
     generator_lr: float = 0.001,
 ) -> State:
     """Keep the clients' own predictors, and train the generator by the global one (eq. 7).

@@ -24,6 +24,9 @@ from fedsieve.flips import Rule, Suspects, detect
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, flatten
 
+N_BINS, LEAST_AGREEMENT, AVERAGE_FROM, DECAY = 5, 0.3, 35, 0.9
+"""Defaults of parameters that are checked before training, and used in it."""
+
 PARTS = ("soft", "softa", "joint")
 
 SCORE = "minus log-odds"
@@ -34,10 +37,10 @@ def init(
     n_clients: int,
     layout: Layout,
     *,
-    n_bins: int = 5,
-    least_agreement: float = 0.3,
-    average_from: int = 35,
-    decay: float = 0.9,
+    n_bins: int = N_BINS,
+    least_agreement: float = LEAST_AGREEMENT,
+    average_from: int = AVERAGE_FROM,
+    decay: float = DECAY,
 ) -> State:
     """Start the average of global models, which no round has shaped.
 
@@ -57,7 +60,7 @@ def init(
 
 
 def judge(
-    values: Float[Tensor, " values"], state: State, *, average_from: int = 35
+    values: Float[Tensor, " values"], state: State, *, average_from: int = AVERAGE_FROM
 ) -> Float[Tensor, " values"]:
     """Let the average of global models judge once it holds enough rounds.
 
@@ -93,10 +96,10 @@ def flag(
     reports: list[Message],
     state: State,
     *,
-    n_bins: int = 5,
+    n_bins: int = N_BINS,
     cut: float = 2.2,
     cut_image: float = 9.2,
-    least_agreement: float = 0.3,
+    least_agreement: float = LEAST_AGREEMENT,
 ) -> Screening:
     """Flag clients by margins and label counts together, or by margins that leave no doubt.
 
@@ -124,7 +127,7 @@ def flag(
     return Screening(~found.flagged, -found.log_odds, _record(found) | {"labhist": control})
 
 
-def learn(model: nn.Module, trained: Trained, state: State, *, decay: float = 0.9) -> State:
+def learn(model: nn.Module, trained: Trained, state: State, *, decay: float = DECAY) -> State:
     """Add the round's global model to the exponential average.
 
     The weights of the rounds so far sum to 1, so that the random start has no part in it.

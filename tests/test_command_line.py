@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fedsieve.__main__ import main, overview, parser, stages
+from fedsieve.__main__ import main, overview, parser, summaries
 from fedsieve.errors import InputError
 
 
@@ -58,7 +58,17 @@ def test_flags_are_never_abbreviated_and_numbers_are_numbers(capsys):
     refused("--some-path a --many --spec {} --ratio x", capsys, "--ratio", "invalid float")
 
 
-@pytest.mark.parametrize("name", stages())
+def test_what_is_not_keyword_only_stands_alone():
+    def duel(first: str, second: str, *, seed: int = 3) -> None:
+        """Do nothing to first and second, by seed."""
+
+    found = vars(parser(duel).parse_args(["a", "b", "--seed", "4"]))
+    assert found == {"first": "a", "second": "b", "seed": 4}
+    with pytest.raises(SystemExit):
+        parser(duel).parse_args(["a"])
+
+
+@pytest.mark.parametrize("name", summaries("stages"))
 def test_every_stage_explains_its_flags(name):
     stage = getattr(importlib.import_module(f"fedsieve.stages.{name}"), name)
     made = parser(stage)
@@ -73,8 +83,9 @@ def test_every_stage_explains_its_flags(name):
     assert text.startswith(f"usage: python -m fedsieve {name}")
 
 
-def test_every_stage_is_a_file_with_a_function_of_its_name_and_a_summary():
-    for name, summary in stages().items():
+@pytest.mark.parametrize("folder", ["stages", "tools"])
+def test_every_stage_and_tool_is_a_file_with_a_summary(folder):
+    for name, summary in summaries(folder).items():
         assert summary.endswith(".")
         assert f"  {name} " in overview()
 
@@ -89,7 +100,7 @@ def test_help_lists_the_stages(arguments, capsys):
 def test_an_unknown_stage_exits_with_2(name, capsys):
     assert main([name, "--seed", "1"]) == 2
     said = capsys.readouterr().err
-    assert f"no stage named {name!r}" in said
+    assert f"no stage or tool named {name!r}" in said
     assert "train" in said
 
 

@@ -69,7 +69,9 @@ ORDER = [
     "heatmaps",
     "quality",
     "tidy",
+    "duels",
     "stages",
+    "tools",
     "__main__",
 ]
 """Modules and folders of the package; each may import those before it."""

@@ -1,6 +1,7 @@
-"""``python -m fedsieve STAGE --flag ...``: run one stage; its flags are its function's arguments.
+"""``python -m fedsieve NAME ...``: run a stage of the workflow, or a tool that reads its results.
 
-Only the module of the stage asked for is imported.
+The command line follows from the function's signature: keyword-only parameters are flags. Only
+the module asked for is imported.
 """
 
 import argparse
@@ -16,30 +17,31 @@ from typing import Any
 
 from fedsieve.errors import InputError
 
-STAGES = Path(__file__).parent / "stages"
+PACKAGE = Path(__file__).parent
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the stage named first; 0 on success, 1 for bad input, 2 for a wrong command line."""
+    """Run the function named first; 0 on success, 1 for bad input, 2 for a wrong command line."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         return 0
     name, *flags = arguments
-    if name not in stages():
-        print(f"fedsieve: no stage named {name!r}\n\n{overview()}", file=sys.stderr)
+    folder = next((f for f in ("stages", "tools") if name in summaries(f)), None)
+    if folder is None:
+        print(f"fedsieve: no stage or tool named {name!r}\n\n{overview()}", file=sys.stderr)
         return 2
-    stage = getattr(importlib.import_module(f"fedsieve.stages.{name}"), name)
+    function = getattr(importlib.import_module(f"fedsieve.{folder}.{name}"), name)
     try:
-        stage(**vars(parser(stage).parse_args(flags)))
+        function(**vars(parser(function).parse_args(flags)))
     except InputError as error:
         print(f"fedsieve {name}: error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def stages() -> dict[str, str]:
-    """Every stage with the first line of its module's docstring, read without importing it."""
-    found = sorted(path for path in STAGES.glob("[!_]*.py"))
+def summaries(folder: str) -> dict[str, str]:
+    """Each of ``stages`` or ``tools`` with its module's first line, read without importing it."""
+    found = sorted((PACKAGE / folder).glob("[!_]*.py"))
     return {
         p.stem: (ast.get_docstring(ast.parse(p.read_text())) or "").split("\n")[0] for p in found
     }
@@ -47,29 +49,35 @@ def stages() -> dict[str, str]:
 
 def overview() -> str:
     """Text of ``--help``."""
-    width = max(map(len, stages()))
-    lines = [f"  {name:<{width}}  {line}" for name, line in stages().items()]
+    tools, stages = summaries("tools"), summaries("stages")
+    width = max(map(len, tools | stages))
     return "\n".join(
         [
-            "usage: python -m fedsieve STAGE --flag VALUE ...",
-            "       python -m fedsieve STAGE --help",
+            "usage: python -m fedsieve NAME ...",
+            "       python -m fedsieve NAME --help",
+            "",
+            "Tools, which read what the workflow has made:",
+            *(f"  {name:<{width}}  {line}" for name, line in tools.items()),
             "",
             "Stages, each a rule of the workflow; `snakemake -np` prints their command lines:",
-            *lines,
+            *(f"  {name:<{width}}  {line}" for name, line in stages.items()),
         ]
     )
 
 
-def parser(stage: Callable[..., None]) -> argparse.ArgumentParser:
-    """Derive the command line of a stage from the signature of its function."""
+def parser(function: Callable[..., None]) -> argparse.ArgumentParser:
+    """Derive the command line of a stage or tool from the signature of its function."""
     made = argparse.ArgumentParser(
-        prog=f"python -m fedsieve {stage.__name__}",
-        description=inspect.getdoc(stage),
+        prog=f"python -m fedsieve {function.__name__}",
+        description=inspect.getdoc(function),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    hints = typing.get_type_hints(stage)
-    for name, parameter in inspect.signature(stage).parameters.items():
+    hints = typing.get_type_hints(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            made.add_argument(name, **_reading(hints[name]))
+            continue
         required = parameter.default is parameter.empty
         made.add_argument(
             "--" + name.replace("_", "-"),

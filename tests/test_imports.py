@@ -70,6 +70,7 @@ ORDER = [
     "quality",
     "tidy",
     "duels",
+    "ancestry",
     "stages",
     "tools",
     "__main__",

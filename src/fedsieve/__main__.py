@@ -90,7 +90,7 @@ def parser(function: Callable[..., None]) -> argparse.ArgumentParser:
 
 def _reading(hint: Any) -> dict[str, Any]:
     """How argparse reads a parameter of this type."""
-    if typing.get_origin(hint) is list:
+    if typing.get_origin(hint) in (list, Sequence):
         return {"nargs": "*", "type": typing.get_args(hint)[0], "metavar": "VALUE"}
     if typing.get_origin(hint) is dict:
         return {"type": _json, "metavar": "JSON"}

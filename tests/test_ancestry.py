@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from fedsieve import ancestry
+from fedsieve.errors import InputError
+
+COMMAND = (
+    'python -m fedsieve train --data results/d.npz --keep  --task \'{"rounds": 10, "model": '
+    '{"use": "cnn2"}}\' --seed 3 --code 7aad --model results/m --device auto --workers 1'
+    " > results/train.log 2>&1"
+)
+
+
+def job(command, reason=""):
+    return ancestry.Job("train", "results/m", reason, command)
+
+
+def test_settings_are_what_is_neither_a_file_nor_the_machine():
+    found = ancestry.settings(job(COMMAND))
+    task = '{"rounds": 10, "model": {"use": "cnn2"}}'
+    assert found == {"keep": "", "task": task, "seed": "3", "code": "7aad"}
+
+
+def test_a_change_is_named_by_its_path_in_the_settings():
+    before = ancestry.settings(job(COMMAND))
+    now = ancestry.settings(job(COMMAND.replace("10", "11").replace('"cnn2"', '"mlp", "x": [1]')))
+    assert ancestry.changes(before, now) == [
+        "task.rounds: 10 -> 11",
+        "task.model.use: cnn2 -> mlp",
+        "task.model.x: nothing -> [1]",
+    ]
+    assert ancestry.changes(before, before) == []
+
+
+def test_where_no_snakemake_ran_is_said(tmp_path):
+    with pytest.raises(InputError, match="go where Snakemake ran"):
+        ancestry.recorded(Path("results/x"), tmp_path)

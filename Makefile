@@ -10,13 +10,15 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 # A line per job; should one fail, the second run repeats it and prints its log.
 QUIETLY := $(SNAKEMAKE) --quiet rules reason > /dev/null || $(SNAKEMAKE)
 
-.PHONY: help demo test check lock assumptions report clean
+.PHONY: help demo test check new lock assumptions report clean
 
 help:
 	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
 	@echo "make test         run all tests"
 	@echo "make check        lint, types, formatting of code and workflow"
 	@echo "make report       the demo's HTML report, results/report.html"
+	@echo "make new kind=aggregator name=mine"
+	@echo "                  write a plug-in to start from; any kind of docs/extend.md"
 	@echo "make lock         resolve pyproject.toml to exact versions"
 	@echo "make assumptions  gather every ASSUME into docs/assumptions.md"
 	@echo "make clean        delete the environment (results stay)"
@@ -58,6 +60,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+new: $(STAMP)
+	@$(BIN)/python -m fedsieve new $(kind) $(name)
 
 lock: $(STAMP)
 	$(BIN)/python envs/lock.py

@@ -121,3 +121,17 @@ def test_the_environment_names_versions_and_no_host():
 
 def test_peak_memory_is_in_megabytes():
     assert 50 < provenance.peak_memory_mb() < 50_000
+
+
+def test_a_plugin_outside_the_package_counts_by_its_content_not_by_its_place(tmp_path, monkeypatch):
+    source = "from fedsieve.errors import InputError\n\n\ndef assign(labels):\n    return {}\n"
+    found = []
+    for folder, text in (("a", "labels"), ("b", "labels"), ("c", "None")):
+        (tmp_path / folder / "partitions").mkdir(parents=True)
+        (tmp_path / folder / "partitions/mine.py").write_text(source.format(text))
+        monkeypatch.setenv("FEDSIEVE_PLUGINS", str(tmp_path / folder))
+        forget()
+        assert "fedsieve.errors" in provenance.closure(["fedsieve.partitions.mine"])
+        found.append(provenance.digest("fedsieve.partitions.mine"))
+    forget()
+    assert found[0] == found[1] != found[2]

@@ -99,3 +99,43 @@ def test_available_are_the_files_of_a_folder_but_those_with_an_underscore(plugin
 def test_every_plugin_loads_by_its_file_name(kind):
     for name in set(registry.available(kind)) - {"screen"}:
         assert registry.load(kind, name).__name__ == f"fedsieve.{kind}.{name}"
+
+
+OUTSIDE = """
+EXCHANGES = 3
+
+def flag(reports, state, *, limit=0.5):
+    return limit
+"""
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """A folder outside the package that holds a detector named elsewhere."""
+    (tmp_path / "detectors").mkdir()
+    (tmp_path / "detectors/elsewhere.py").write_text(OUTSIDE)
+    monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("fedsieve.detectors.elsewhere", None)
+
+
+def test_a_plugin_may_lie_outside_the_package(outside):
+    assert "elsewhere" in registry.available("detectors")
+    assert registry.constant("detectors", "elsewhere", "EXCHANGES") == 3
+    flag = registry.bind("detectors", {"use": "elsewhere", "limit": 0.1}, "flag")
+    assert flag([], {}) == 0.1
+    with pytest.raises(InputError, match=f"{outside}/detectors/elsewhere.py: unknown parameter"):
+        registry.check("detectors", {"use": "elsewhere", "limmit": 1})
+
+
+def test_a_name_that_the_package_has_too_is_refused_with_both_files(outside):
+    (outside / "detectors/screen.py").write_text(OUTSIDE)
+    with pytest.raises(InputError, match=f"fedsieve/detectors/screen.py and {outside}.*rename"):
+        registry.load("detectors", "screen")
+
+
+def test_folders_to_look_in_are_absolute_and_named_once(outside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    registry.look_in([tmp_path.name, "more"])
+    wanted = [outside / "detectors", tmp_path.parent / "more/detectors"]
+    assert registry.places("detectors")[1:] == wanted

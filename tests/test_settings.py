@@ -100,6 +100,15 @@ def test_a_valid_configuration_passes_as_given_and_completed():
     check(complete(VALID), SCHEMA)
 
 
+def test_a_folder_of_plugins_must_hold_some(tmp_path):
+    (tmp_path / "mine/attacks").mkdir(parents=True)
+    folders = [str(tmp_path / "mine"), str(tmp_path)]
+    [line] = problems(VALID | {"plugins": folders})
+    assert line.startswith(f"plugins[1]: {tmp_path} holds none of the folders datasets/, ")
+    [line] = problems(VALID | {"plugins": "mine"})
+    assert line == "plugins: must be a list, each entry text, not 'mine'"
+
+
 def test_only_three_sections_are_needed():
     grid = VALID["grids"]["one"] | {"attack": ["unattacked"], "defense": ["none"]}
     check({k: VALID[k] for k in ("tasks", "partitions")} | {"grids": {"one": grid}}, SCHEMA)

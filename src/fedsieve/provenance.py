@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from fedsieve import registry
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -84,7 +86,11 @@ def _tree(module: str) -> ast.Module:
 
 
 def _path(module: str) -> Path:
-    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    """A module's source; a plug-in's may lie outside the package."""
+    _, *inner, name = module.split(".")
+    places = registry.places(inner[0])[1:] if len(inner) == 1 else []
+    files = [ROOT.joinpath("fedsieve", *inner), *places]
+    return next((f for f in (place / f"{name}.py" for place in files) if f.is_file()), files[0])
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -1,7 +1,10 @@
 """Names and files: a plug-in's file name is its key in the config.
 
-Standard library only, and no plug-in is imported to check a name or its parameters: the
-Snakefile does both for the whole config whenever the workflow is parsed.
+It lies in the package, or below a folder that the environment variable FEDSIEVE_PLUGINS names, in
+a subfolder called after its kind, as in the package.
+
+Standard library only, and no plug-in is imported to check a name or its parameters: the Snakefile
+does both for the whole config whenever the workflow is parsed.
 """
 
 import ast
@@ -9,6 +12,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +21,9 @@ from typing import Any
 from fedsieve.errors import InputError
 
 PACKAGE = Path(__file__).parent
+
+ELSEWHERE = "FEDSIEVE_PLUGINS"
+"""Environment variable that names folders with plug-ins, separated as in PATH."""
 
 CONTRACTS = {
     "datasets": ("fetch", "read"),
@@ -39,14 +46,30 @@ CONTRACTS = {
 """The functions of each kind of plug-in; their keyword-only arguments are its parameters."""
 
 
+def look_in(folders: Iterable[str]) -> None:
+    """Find plug-ins below these folders, too: in this process and in those that it starts."""
+    known = os.environ.get(ELSEWHERE, "").split(os.pathsep)
+    absolute = [str(Path(folder).resolve()) for folder in folders]
+    os.environ[ELSEWHERE] = os.pathsep.join(dict.fromkeys(filter(None, [*known, *absolute])))
+
+
+def places(kind: str) -> list[Path]:
+    """Folders that may hold plug-ins of a kind, the package's own first."""
+    outside = os.environ.get(ELSEWHERE, "").split(os.pathsep)
+    return [root / kind for root in (PACKAGE, *map(Path, filter(None, outside)))]
+
+
 def available(kind: str) -> list[str]:
     """Names that ``use:`` may have for this kind of plug-in."""
-    return sorted(p.stem for p in (PACKAGE / kind).glob("[!_]*.py"))
+    return sorted({p.stem for place in places(kind) for p in place.glob("[!_]*.py")})
 
 
 def load(kind: str, name: str) -> ModuleType:
     """Import one plug-in."""
-    _find(kind, name)
+    own, *outside = map(str, places(kind))
+    if find(kind, name).parent != Path(own):
+        searched = importlib.import_module(f"fedsieve.{kind}").__path__
+        searched.extend(place for place in outside if place not in searched)
     return importlib.import_module(module(kind, name))
 
 
@@ -74,12 +97,12 @@ def bind(
 @functools.cache
 def constant(kind: str, name: str, constant: str) -> Any:
     """Read a literal module-level constant of a plug-in from its source."""
-    path = _find(kind, name)
+    path = find(kind, name)
     for node in ast.parse(path.read_text()).body:
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == constant:
             return ast.literal_eval(node.value or ast.Constant(None))
-    raise InputError(f"{_relative(path)} defines no {constant}")
+    raise InputError(f"{_shown(path)} defines no {constant}")
 
 
 def module(kind: str, name: str) -> str:
@@ -108,15 +131,15 @@ def check(kind: str, spec: Mapping[str, Any]) -> None:
     if "use" not in spec:
         raise InputError(f"a {kind.removesuffix('s')} needs the key 'use' with its name: {spec}")
     name = spec["use"]
-    path = _find(kind, name)
+    path = find(kind, name)
     taken, required = parameters(path, CONTRACTS[kind])
     given = set(options(spec))
     if unknown := sorted(given - taken):
         raise InputError(
-            f"{_relative(path)}: unknown parameter {unknown[0]!r}{near(unknown[0], sorted(taken))}"
+            f"{_shown(path)}: unknown parameter {unknown[0]!r}{near(unknown[0], sorted(taken))}"
         )
     if missing := sorted(required - given):
-        raise InputError(f"{name!r} needs {missing[0]!r} ({_relative(path)})")
+        raise InputError(f"{name!r} needs {missing[0]!r} ({_shown(path)})")
 
 
 @functools.cache
@@ -137,15 +160,25 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
     return names, frozenset(name for name in names if taken[name])
 
 
-def _find(kind: str, name: str) -> Path:
-    path = PACKAGE / kind / f"{name}.py"
+def find(kind: str, name: str) -> Path:
+    """The file of a plug-in.
+
+    Raises:
+        InputError: where there is none, or more than one.
+    """
+    files = [place / f"{name}.py" for place in places(kind)]
     if name not in available(kind):
         raise InputError(
-            f"no {kind.removesuffix('s')} named {name!r}, there is no {_relative(path)}"
+            f"no {kind.removesuffix('s')} named {name!r}, there is no {_shown(files[0])}"
             f"{near(name, available(kind))}"
         )
-    return path
+    found = [path for path in files if path.is_file()]
+    if len(found) > 1:
+        both = " and ".join(map(_shown, found))
+        raise InputError(f"{name!r} is the name of {both}; rename yours")
+    return found[0]
 
 
-def _relative(path: Path) -> str:
-    return f"src/fedsieve/{path.relative_to(PACKAGE)}"
+def _shown(path: Path) -> str:
+    inside = path.is_relative_to(PACKAGE)
+    return f"src/fedsieve/{path.relative_to(PACKAGE)}" if inside else str(path)

@@ -7,6 +7,7 @@ import copy
 import itertools
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from fedsieve import registry
@@ -72,6 +73,14 @@ def plugin_spec(kind: str, entry: Mapping[Any, Any]) -> dict[str, Any]:
     return {k: v for k, v in entry.items() if k not in WORKFLOW_KEYS.get(kind, ())}
 
 
+def plugin_folders(config: Mapping[Any, Any]) -> list[str]:
+    """Folders with plug-ins beside the package, as far as they are given as they should be."""
+    given = config.get("plugins")
+    return (
+        [folder for folder in given if isinstance(folder, str)] if isinstance(given, list) else []
+    )
+
+
 def layers(features: str) -> list[str]:
     """Layers that a sanitizer sees at once: ``raw+conv2`` names two."""
     return features.split("+")
@@ -92,7 +101,7 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
-    content = (_redefined, _plugins, _untold, _idle_features, _unknown_labels)
+    content = (_redefined, _folders, _plugins, _untold, _idle_features, _unknown_labels)
     found = itertools.chain(structure, *(find(full) for find in content), _impossible(full, faulty))
     lines = list(dict.fromkeys(_line(f"{shown(key)}: {message}") for key, message in found))
     if lines:
@@ -146,6 +155,14 @@ def _redefined(config: Mapping[Any, Any]) -> Iterator[Problem]:
                 yield (section, label), f"is built in as {entry}; choose another label"
 
 
+def _folders(config: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield folders of plug-ins that hold none of any kind."""
+    for number, folder in enumerate(plugin_folders(config)):
+        if not any(Path(folder, kind).is_dir() for kind in registry.CONTRACTS):
+            held = ", ".join(f"{kind}/" for kind in registry.CONTRACTS)
+            yield ("plugins", number), f"{folder} holds none of the folders {held}"
+
+
 def _plugins(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the choice of plug-ins and their parameters."""
     for section, name, kind in PLUGINS:
@@ -164,7 +181,11 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
         missing = f"there is no src/fedsieve/{kind}/{name}.py"
         yield (*key, "use"), missing + near(name, registry.available(kind))
         return
-    path = registry.PACKAGE / kind / f"{name}.py"
+    try:
+        path = registry.find(kind, name)
+    except InputError as error:
+        yield (*key, "use"), str(error)
+        return
     taken, required = registry.parameters(path, registry.CONTRACTS[kind])
     for parameter in given:
         if parameter not in taken:

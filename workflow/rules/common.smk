@@ -1,8 +1,10 @@
+import hashlib
 import json
 import os
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -15,6 +17,7 @@ from fedsieve import grids, provenance, registry, settings
 from fedsieve.errors import InputError
 
 try:
+    registry.look_in(settings.plugin_folders(config))
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     settings.check(config, schema)
 except InputError as error:
@@ -52,6 +55,7 @@ UNDEFENDED = f"{PARTITIONED}/{grids.UNATTACKED}/ratio0/none"
 SCREENED = f"{POISONED}/{{trained}}/screen/{{detection}}/round{{after_round}}.npz"
 
 ENVIRONMENT = "../../envs/fedsieve.yaml"
+CAPTIONS = ROOT / "workflow/report"
 TABLES = ["csv", "md", "tex", "html"]
 GPUS = 0 if config["device"] == "cpu" else 1
 """Cards that a job with a model asks for; the job runs on the CPU where there is none."""
@@ -104,6 +108,14 @@ def code(stage, *plugins):
         return provenance.digest(f"fedsieve.stages.{stage}", *loaded)
 
     return digest
+
+
+def texts(*folders):
+    """Digest of files that a job reads beside code, such as templates and captions."""
+    files = sorted(path for folder in folders for path in folder.iterdir())
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[
+        :16
+    ]
 
 
 def used(kind, section, wildcard, *path):
@@ -236,6 +248,12 @@ def screening_grids():
     return [g for g in config["run"] if "screen" in config["grids"][g]]
 
 
+def scenario_truths(w):
+    """What was poisoned in each scenario of a grid."""
+    found = grids.scenarios(config["grids"][w.grid])
+    return sorted({f"{POISONED}/poisoning.npz".format(**s) for s in found})
+
+
 def scenario_files(name):
     """Input function: a file of every scenario of a grid."""
 
@@ -265,6 +283,23 @@ def defense_marks(w):
         elif (told := found["aggregate"].get("n_malicious")) is not None:
             marks[name] = "\u2021" if told == "oracle" else f"f = {told}"
     return json.dumps(marks, sort_keys=True)
+
+
+def all_marks():
+    """Those of each grid to run, as JSON."""
+    found = {g: defense_marks(SimpleNamespace(grid=g)) for g in config["run"]}
+    return json.dumps({g: json.loads(marks) for g, marks in found.items()})
+
+
+def shown_settings():
+    """What the configuration says of the grids to run and of their labels, as JSON."""
+    shown = {g: config["grids"][g] for g in config["run"]}
+    found = {"run": config["run"], "grids": shown}
+    for axis, section in settings.GRID_LABELS.items():
+        named = {label for grid in shown.values() for label in grid[axis]}
+        found[section] = {label: config[section][label] for label in named}
+    found["sanitizers"] = {k: v for g in shown for k, v in sanitized(g).items()}
+    return json.dumps(found, sort_keys=True)
 
 
 def sanitized(grid):

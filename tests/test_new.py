@@ -1,0 +1,52 @@
+import importlib.util
+
+import pytest
+import yaml
+
+from fedsieve import registry
+from fedsieve.errors import InputError
+from fedsieve.tools.new import new
+
+
+@pytest.mark.parametrize("kind", registry.CONTRACTS)
+def test_each_kind_starts_from_a_working_example_that_the_configuration_can_name(
+    kind, tmp_path, capsys, monkeypatch
+):
+    new(kind.removesuffix("s"), "mine", folder=tmp_path)
+    path = tmp_path / kind / "mine.py"
+    monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
+    spec = importlib.util.spec_from_file_location(f"fedsieve.{kind}.mine", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert {*vars(module)} & {*registry.CONTRACTS[kind]}
+    said = capsys.readouterr().out
+    shown = yaml.safe_load(said.split("\n\n", 1)[1].split("\ntest it")[0])
+    assert "use: mine" in yaml.safe_dump(shown)
+    assert f"FEDSIEVE_PLUGINS={tmp_path} " in said
+
+
+def test_an_example_of_an_aggregator_does_what_its_contract_asks(tmp_path, monkeypatch):
+    new("aggregator", "mine", folder=tmp_path)
+    monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
+    registry.check("aggregators", {"use": "mine", "momentum": 0.5})
+    with pytest.raises(InputError, match="unknown parameter 'momentun'"):
+        registry.check("aggregators", {"use": "mine", "momentun": 0.5})
+
+
+def test_nothing_is_overwritten(tmp_path):
+    new("attack", "mine", folder=tmp_path)
+    with pytest.raises(InputError, match="there is a plug-in of this name"):
+        new("attack", "mine", folder=tmp_path)
+    with pytest.raises(InputError, match="there is a plug-in of this name"):
+        new("aggregator", "krum", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my-defense", "Mine", "2fast", "../x", ""])
+def test_a_name_must_be_that_of_a_module(name, tmp_path):
+    with pytest.raises(InputError, match="no name of a Python module"):
+        new("attack", name, folder=tmp_path)
+
+
+def test_an_unknown_kind_names_the_nearest(tmp_path):
+    with pytest.raises(InputError, match=r"did you mean 'aggregator'\?"):
+        new("agregator", "mine", folder=tmp_path)

@@ -35,7 +35,8 @@ EXAMPLES = {
     for page in ("README.md", "docs/extend.md")
     for kind, name, code in EXAMPLE.findall(PAGES[page])
 }
-USERS_OWN = {f"src/fedsieve/{kind}/{name}.py" for kind, name in EXAMPLES} | {"config/scans.yaml"}
+USERS_OWN = {f"src/fedsieve/{kind}/{name}.py" for kind, name in EXAMPLES}
+USERS_OWN |= {"config/scans.yaml", "src/fedsieve/aggregators/mine.py"}
 """Files that the reader is told to write."""
 
 FOLDERS = {f"/path/to/{name}" for name in ("data", "folder")}

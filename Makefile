@@ -16,7 +16,7 @@ help:
 	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
 	@echo "make test         run all tests"
 	@echo "make check        lint, types, formatting of code and workflow"
-	@echo "make report       the demo's HTML report, results/report.html"
+	@echo "make report       Snakemake's own report of the demo, results/snakemake-report.html"
 	@echo "make new kind=aggregator name=mine"
 	@echo "                  write a plug-in to start from; any kind of docs/extend.md"
 	@echo "make lock         resolve pyproject.toml to exact versions"
@@ -35,18 +35,17 @@ $(STAMP): envs/requirements.lock pyproject.toml
 
 demo: $(STAMP)
 	$(QUIETLY)
-	@$(MAKE) --no-print-directory report
 	@cat results/tables/demo.txt
 	@echo
 	@echo "Tables:   results/tables/demo.md (also .csv, .tex, .html)"
 	@echo "Figures:  results/figures/demo/"
-	@echo "Report:   results/report.html (open it in a browser)"
+	@echo "Report:   results/report/index.html (open it in a browser)"
 
-report: results/report.html
+report: results/snakemake-report.html
 
-results/report.html: $(STAMP) results/tables/demo.csv workflow/report/*.rst
-	@$(SNAKEMAKE) --report $@ --quiet all > results/report.log 2>&1 \
-		|| { cat results/report.log; exit 1; }
+results/snakemake-report.html: $(STAMP) results/tables/demo.csv workflow/report/*.rst
+	@$(SNAKEMAKE) --report $@ --quiet all > results/snakemake-report.log 2>&1 \
+		|| { cat results/snakemake-report.log; exit 1; }
 
 results/tables/demo.csv:
 	$(QUIETLY)

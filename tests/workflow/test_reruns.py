@@ -13,13 +13,16 @@ import pytest
 
 PACKAGE = "src/fedsieve"
 
-SUMMARY = {"table": 1, "curves": 1, "sanitization_bars": 1, "success_bars": 1}
+PAGE = {"page": 1}
+"""What follows from any table or figure."""
+
+SUMMARY = {"table": 1, "curves": 1, "sanitization_bars": 1, "success_bars": 1, "runs": 1, **PAGE}
 """What follows from any evaluation; the bars are drawn from the table."""
 
-TIMES = {"batch_times": 1}
+TIMES = {"batch_times": 1, **PAGE}
 """The figure that follows from any training of the grid."""
 
-MAPS = {"feature_maps": 1}
+MAPS = {"feature_maps": 1, **PAGE}
 """The figure of the undefended models, poisoned by the attack patch and unattacked."""
 
 FEATURES = {"warmup": 3, "features": 9}
@@ -28,7 +31,10 @@ FEATURES = {"warmup": 3, "features": 9}
 SANITIZING = {"sanitize_client": 9, "sanitize_server": 3, "keep_client": 9, "keep": 3}
 """One sanitizer on the views of 3 attacks."""
 
-REDRAWN = {"feature_space": 1}
+CAUGHT = {"caught": 1, **PAGE}
+"""The figure of what fdsd kept of the samples in training."""
+
+REDRAWN = {"feature_space": 1, **CAUGHT}
 """The figure of the views and of what the sanitizer kept of them."""
 
 TRAINING = {"train": 13, "floor": 3, "evaluate": 12, **SUMMARY, **TIMES}
@@ -148,14 +154,17 @@ CASES = {
     "model": (code("models/cnn2"), {**FEATURES, **SANITIZING, **REDRAWN, **TRAINING, **MAPS}),
     "data-set": (code("datasets/digits"), EVERYTHING),
     "records": (code("records"), EVERYTHING),
-    "stage-train": (code("stages/train"), TRAINING | MAPS),
+    "stage-train": (code("stages/train"), TRAINING | MAPS | CAUGHT),
     "stage-evaluate": (code("stages/evaluate"), {"evaluate": 12, **SUMMARY}),
     "metrics": (code("metrics"), {"floor": 3, "evaluate": 12, **SUMMARY}),
-    "figures": (code("figures"), {"curves": 1, "feature_space": 1}),
-    "bars": (code("bars"), {"sanitization_bars": 1, "success_bars": 1}),
+    "figures": (code("figures"), {"curves": 1, "feature_space": 1, **PAGE}),
+    "bars": (code("bars"), {"sanitization_bars": 1, "success_bars": 1, **PAGE}),
+    "page": (code("page"), PAGE),
+    "template": (change(f"{PACKAGE}/templates/page.css", lambda text: text + "\n"), PAGE),
+    "caption": (change("workflow/report/curves.rst", lambda text: text + "\n"), PAGE),
     "responses": (code("responses"), MAPS),
     # the bars are drawn from the table
-    "tables": (code("tables"), {"table": 1, "sanitization_bars": 1, "success_bars": 1}),
+    "tables": (code("tables"), {"table": 1, "sanitization_bars": 1, "success_bars": 1, **PAGE}),
     # tables and figures share it
     "statistics": (code("statistics"), {**SUMMARY, **TIMES, **REDRAWN, **MAPS}),
     "unused-model": (code("models/resnet18"), NOTHING),
@@ -192,7 +201,7 @@ CASES = {
         config(
             lambda c: add_defense(c, "both", {"sanitize": "fdsd", "aggregate": {"use": "mean"}})
         ),
-        ONE_DEFENSE,
+        ONE_DEFENSE | CAUGHT,
     ),
     # the views of its layer are there already; its own figure is new
     "config-new-sanitizer": (
@@ -205,7 +214,10 @@ CASES = {
         {"features": 9, **SANITIZING, **REDRAWN, **ONE_DEFENSE},
     ),
     # nothing before training depends on its length
-    "config-rounds": (config(lambda c: c["tasks"]["digits"].update(rounds=4)), TRAINING | MAPS),
+    "config-rounds": (
+        config(lambda c: c["tasks"]["digits"].update(rounds=4)),
+        TRAINING | MAPS | CAUGHT,
+    ),
     # only fdsd trains on what comes of the encoder
     "config-warm-up": (
         config(lambda c: c["tasks"]["digits"]["warmup"].update(steps=21)),

@@ -49,7 +49,7 @@ def test_tables_name_every_defense_of_the_grid(finished, kind):
 
 @pytest.mark.parametrize(
     "name",
-    ["curves", "sanitization", "success", "batch_times", "features-fdsd", "feature_maps"],
+    ["curves", "sanitization", "caught", "success", "batch_times", "features-fdsd", "feature_maps"],
 )
 def test_figures_are_drawn_as_png_and_pdf(finished, name):
     stem = finished.root / "results/figures/demo" / name
@@ -57,6 +57,13 @@ def test_figures_are_drawn_as_png_and_pdf(finished, name):
     with Image.open(stem.with_suffix(".png")) as picture:
         low, high = picture.convert("L").getextrema()
     assert low < high
+
+
+def test_the_page_holds_tables_charts_and_figures_of_the_grid(finished):
+    text = (finished.root / "results/report/index.html").read_text()
+    assert text.count("<img ") == len(list(finished.root.glob("results/figures/demo/*.png")))
+    assert all(f"{name}</a>" in text for name in ("none", "fdsd", "mean"))
+    assert '"Accuracy against attack success, at the end"' in text
 
 
 def test_a_second_run_does_nothing(finished):
@@ -103,8 +110,8 @@ def test_without_an_undefended_model_of_a_backdoor_no_feature_maps_are_planned(f
 
 
 def test_the_listing_holds_every_job(listing):
-    # as in test_reruns: 81 jobs and the rule that collects them
-    assert len(listing) == 82
+    # as in test_reruns: 84 jobs and the rule that collects them
+    assert len(listing) == 85
 
 
 def test_no_job_of_a_sanitizer_sees_the_poison(listing):
@@ -122,6 +129,8 @@ def test_only_the_truths_users_see_the_poison(listing):
         "train",
         "evaluate",
         "feature_space",
+        "runs",
+        "caught",
     }
 
 
@@ -164,7 +173,7 @@ def test_jobs_with_a_model_ask_for_a_gpu_and_others_do_not(listing):
 
 def test_on_the_cpu_no_job_asks_for_a_gpu(finished):
     found = jobs(finished.run(*EVERY_JOB, "--config", "device=cpu"))
-    assert len(found) == 82
+    assert len(found) == 85
     assert not [job for job in found if "gpu=1" in job.get("resources", "")]
 
 
@@ -211,6 +220,7 @@ def test_the_report_loads_nothing_from_elsewhere(page):
         "demo.html",
         "curves.png",
         "sanitization.png",
+        "caught.png",
         "success.png",
         "batch_times.png",
         "features-fdsd.png",

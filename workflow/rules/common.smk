@@ -320,6 +320,29 @@ def clustering_sanitizers(grid):
     ]
 
 
+def removing_grid(w):
+    """What a figure shows of a grid: sanitizers at work, on its first task, partition and seed."""
+    grid = config["grids"][w.grid]
+    shown = {axis: grid[axis][:1] for axis in ("task", "partition", "seed")}
+    shown["ratio"] = [grid["ratio"][len(grid["ratio"]) // 2]]
+    shown["attack"] = [a for a in grid["attack"] if a != grids.UNATTACKED]
+    judging = {k for k, v in sanitized(w.grid).items() if "use" in v}
+    shown["defense"] = [
+        d for d in grid["defense"] if entry("defenses", d).get("sanitize") in judging
+    ]
+    return shown
+
+
+def removing_files(pattern):
+    """Input function: a file of each scenario that such a figure shows."""
+
+    def files(w):
+        found = [pattern.format(**s) for s in grids.scenarios(removing_grid(w))]
+        return list(dict.fromkeys(found))
+
+    return files
+
+
 def constant(kind, name, constant):
     """A constant of a plug-in's file, None where there is none of that name."""
     try:
@@ -402,6 +425,11 @@ def figures():
         if g in attacked:
             stems += [f"{g}/updates-{d}" for d in detecting(g, "RECORDS_UPDATES")]
     stems += [f"{g}/sanitization" for g in attacked if sanitized(g)]
+    stems += [
+        f"{g}/caught"
+        for g in attacked
+        if removing_grid(SimpleNamespace(grid=g))["defense"]
+    ]
     stems += [f"{g}/features-{s}" for g in attacked for s in clustering_sanitizers(g)]
     stems += [f"{g}/feature_maps" for g in attacked if backdoored(g)]
     stems += [f"{g}/flags-{s}" for g in config["run"] for s in flagging_sanitizers(g)]

@@ -135,6 +135,34 @@ rule sanitization_bars:
         " --figures {output} > {log} 2>&1"
 
 
+rule caught:
+    input:
+        data=lambda w: f"{TASK}/data.npz".format(task=removing_grid(w)["task"][0]),
+        kept=removing_files(f"{SCENARIO}/kept.npz"),
+        poisonings=removing_files(f"{POISONED}/poisoning.npz"),
+    output:
+        png=report(
+            "results/figures/{grid}/caught.png",
+            caption="../report/caught.rst",
+            category="Figures",
+            labels={"grid": "{grid}", "figure": "samples caught, missed and lost"},
+        ),
+        pdf="results/figures/{grid}/caught.pdf",
+    log:
+        "results/figures/{grid}/caught.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=lambda w: json.dumps(removing_grid(w), sort_keys=True),
+        kept=lambda w: f"{SCENARIO}/kept.npz",
+        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        code=code("caught"),
+    shell:
+        "python -m fedsieve caught --grid {params.grid:q} --data {input.data}"
+        " --kept {params.kept:q} --poisonings {params.poisonings:q} --figures {output}"
+        " > {log} 2>&1"
+
+
 rule feature_space:
     input:
         poisonings=drawn(f"{POISONED}/poisoning.npz"),
@@ -343,3 +371,68 @@ rule updates:
     shell:
         "python -m fedsieve updates --grid {params.grid:q} --files {params.files:q}"
         " --poisonings {params.poisonings:q} --figures {output} > {log} 2>&1"
+
+
+rule runs:
+    input:
+        rounds=scenario_files("rounds.csv"),
+        clients_logs=scenario_files("clients.csv"),
+        kept=scenario_files("kept.npz"),
+        records=scenario_files("run.json"),
+        poisonings=scenario_truths,
+    output:
+        table="results/tables/{grid}-runs.csv",
+        curves="results/tables/{grid}-curves.csv",
+    log:
+        "results/tables/{grid}-runs.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=spec("grids", "grid"),
+        rounds=lambda w: f"{SCENARIO}/rounds.csv",
+        clients_logs=lambda w: f"{SCENARIO}/clients.csv",
+        kept=lambda w: f"{SCENARIO}/kept.npz",
+        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        records=lambda w: f"{SCENARIO}/run.json",
+        code=code("runs"),
+    shell:
+        "python -m fedsieve runs --grid {params.grid:q} --rounds {params.rounds:q}"
+        " --clients-logs {params.clients_logs:q} --kept {params.kept:q}"
+        " --poisonings {params.poisonings:q} --records {params.records:q}"
+        " --table {output.table} --curves {output.curves} > {log} 2>&1"
+
+
+rule page:
+    input:
+        summaries=expand("results/tables/{grid}.csv", grid=config["run"]),
+        runs=expand("results/tables/{grid}-runs.csv", grid=config["run"]),
+        curves=expand("results/tables/{grid}-curves.csv", grid=config["run"]),
+        screenings=expand(
+            "results/tables/{grid}-screenings.csv", grid=screening_grids()
+        ),
+        claims=["results/claims.csv"] if claims() else [],
+        figures=[path for path in figures() if path.endswith(".png")],
+    output:
+        "results/report/index.html",
+    log:
+        "results/report/page.log",
+    conda:
+        ENVIRONMENT
+    params:
+        config=lambda w: shown_settings(),
+        marks=lambda w: all_marks(),
+        summaries=lambda w: "results/tables/{grid}.csv",
+        runs=lambda w: "results/tables/{grid}-runs.csv",
+        curves=lambda w: "results/tables/{grid}-curves.csv",
+        screenings=lambda w: "results/tables/{grid}-screenings.csv",
+        captions=lambda w: os.path.relpath(CAPTIONS),
+        folder=lambda w: SCENARIO,
+        texts=texts(CAPTIONS, ROOT / "src/fedsieve/templates"),
+        code=code("page"),
+    shell:
+        "python -m fedsieve page --config {params.config:q} --marks {params.marks:q}"
+        " --summaries {params.summaries:q} --runs {params.runs:q}"
+        " --curves {params.curves:q} --screenings {params.screenings:q}"
+        " --claims {input.claims} --figures {input.figures}"
+        " --captions {params.captions:q} --folder {params.folder:q} --html {output}"
+        " > {log} 2>&1"

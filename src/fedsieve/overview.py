@@ -1,0 +1,198 @@
+"""What a page shows of a grid at a glance: its headline, and all results in one table.
+
+Rates are fractions in frames and per cent in cells. The best defense of a scenario is the best by
+the mean, as shown, of those that know nothing of the truth.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fedsieve import look
+from fedsieve.rendering import ORACLE, TOLD
+from fedsieve.statistics import LABELS, SCENARIO, percent, positions
+from fedsieve.tables import OUTSIDE, UNDEFINED
+
+HIGHER = {"accuracy": True, "asr": False}
+"""Measures of which the best is marked, and whether more is better."""
+
+WORST = -1.0
+"""In place of a ratio, for the worst case over scenarios; so that it comes first."""
+
+COLUMNS = {
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "asr": "ASR",
+    "asr_floor": "ASR floor",
+    "accuracy_lost": "accuracy lost",
+    "asr_excess": "ASR above floor",
+    "sanitization.recall": "poison removed",
+    "sanitization.precision": "precision",
+    "sanitization.clean_lost": "clean lost",
+    "screening.recall": "malicious flagged",
+    "screening.false_positive_rate": "honest flagged",
+}
+"""Metrics of the table of results, with their titles; all in per cent."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as a page shows it: per cent, half of its interval, and marks."""
+
+    value: float
+    half: float = float("nan")
+    best: bool = False
+    outside: bool = False
+    shaded: bool = False
+
+    @property
+    def text(self) -> str:
+        """The number with one decimal."""
+        return UNDEFINED if np.isnan(self.value) else f"{round(self.value, 1) + 0.0:.1f}"
+
+    @property
+    def spread(self) -> str:
+        """Half of the interval with its sign; empty without one."""
+        return "" if np.isnan(self.half) else f"± {self.half:.1f}"
+
+    @property
+    def mark(self) -> str:
+        """Sign of a defense outside its own conditions."""
+        return OUTSIDE if self.outside else ""
+
+    @property
+    def shade(self) -> float:
+        """How dark its ground is, from 0 to 1: the rate, where it is a harm."""
+        return round(min(max(self.value / 100, 0), 1), 2) if self.shaded else 0
+
+
+def contenders(defenses: Collection[str], marks: Mapping[str, str]) -> list[str]:
+    """Defenses that may be best: those that are some, and are told nothing of the truth."""
+    return [d for d in defenses if d != "none" and marks.get(d) not in (ORACLE, TOLD)]
+
+
+def best(summary: pd.DataFrame, fair: Collection[str]) -> set[tuple[Any, ...]]:
+    """Labels and metric of each cell with the best mean of its scenario, ties included.
+
+    Means that look the same with one decimal of a per cent tie. Where a single defense is fair,
+    there is no best.
+    """
+    shown = summary[summary["defense"].isin(fair) & summary["metric"].isin(HIGHER)]
+    found: set[tuple[Any, ...]] = set()
+    for key, rows in shown.dropna(subset="mean").groupby([*SCENARIO, "metric"]):
+        sign = 1 if HIGHER[str(key[-1])] else -1
+        signed = sign * (100 * rows["mean"]).round(1)
+        if len(rows) > 1:
+            winners = rows[signed == signed.max()]
+            found |= set(winners[[*LABELS, "metric"]].itertuples(index=False, name=None))
+    return found
+
+
+def cells(summary: pd.DataFrame, fair: Collection[str]) -> dict[tuple[Any, ...], Cell]:
+    """Every number of a summary by its labels and metric."""
+    outside = summary[(summary["metric"] == "outside_domain") & (summary["mean"] > 0)]
+    beyond = set(outside[LABELS].itertuples(index=False, name=None))
+    winners = best(summary, fair)
+    columns = [*LABELS, "metric", "mean", "high"]
+    return {
+        (*labels, metric): Cell(
+            100 * mean,
+            100 * (high - mean),
+            (*labels, metric) in winners,
+            tuple(labels) in beyond and metric in HIGHER,
+            metric == "asr",
+        )
+        for *labels, metric, mean, high in summary[columns].itertuples(index=False, name=None)
+    }
+
+
+def results(summary: pd.DataFrame, order: Sequence[str], fair: Collection[str]) -> dict[str, Any]:
+    """Lay out all results of a grid: a row per scenario and defense.
+
+    Returns:
+        ``labels``: those of the axes that vary, with the choices of each to filter by, and
+        ``defenses``; ``columns``: titles of the metrics that are defined; ``spread``: whether any
+        has an interval; ``rows``: ``labels``, ``key``, ``defense`` and ``cells`` of each.
+    """
+    found = cells(summary, fair)
+    defined = set(summary.dropna(subset="mean")["metric"])
+    metrics = [metric for metric in COLUMNS if metric in defined]
+    varying = [k for k in ("task", "partition", "attack", "ratio") if summary[k].nunique() > 1]
+    keys = ranked(summary, order)
+    rows = [
+        {
+            "key": key,
+            "labels": [_label(key[LABELS.index(axis)]) for axis in varying],
+            "defense": key[-1],
+            "cells": [found.get((*key, metric), Cell(np.nan)) for metric in metrics],
+        }
+        for key in keys
+    ]
+    choices = [list(dict.fromkeys(row["labels"][i] for row in rows)) for i in range(len(varying))]
+    return {
+        "labels": list(zip(varying, choices, strict=True)),
+        "defenses": list(dict.fromkeys(key[-1] for key in keys)),
+        "columns": [COLUMNS[metric] for metric in metrics],
+        "spread": any(cell.spread for row in rows for cell in row["cells"]),
+        "rows": rows,
+    }
+
+
+def headline(
+    summary: pd.DataFrame, order: Sequence[str], fair: Collection[str]
+) -> list[dict[str, Any]]:
+    """Lay out accuracy and attack success: a table per task and partition, a row per defense.
+
+    Returns:
+        Of each table its ``title``, ``panels`` with their measures, and ``rows`` of cells. Where
+        there are several panels, the first is the worst case over them.
+    """
+    return [
+        {"title": f"{task}, {partition}", **_headline(part, order, fair)}
+        for (task, partition), part in summary.groupby(["task", "partition"], sort=False)
+    ]
+
+
+def ranked(summary: pd.DataFrame, order: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Labels of each scenario and defense: ratio before attack, then defenses in their order."""
+    place = {s: i for i, s in enumerate(look.scenarios(summary, order))}
+    rank = positions(order, summary["defense"])
+    found = summary[LABELS].drop_duplicates().itertuples(index=False, name=None)
+    return sorted(found, key=lambda key: (place[key[:4]], rank[key[4]]))
+
+
+def _headline(part: pd.DataFrame, order: Sequence[str], fair: Collection[str]) -> dict[str, Any]:
+    """The table of one task and partition."""
+    shown = part[part["metric"].isin([*HIGHER, "outside_domain"])]
+    if shown[SCENARIO].drop_duplicates().shape[0] > 1:
+        shown = pd.concat([_worst(shown), shown], ignore_index=True)
+    found = cells(shown.assign(high=np.nan), fair)
+    scenarios = look.scenarios(shown, order)
+    defined = set(shown.dropna(subset="mean")[[*SCENARIO, "metric"]].itertuples(False, None))
+    panels = [(s, [metric for metric in HIGHER if (*s, metric) in defined]) for s in scenarios]
+    rows = {
+        name: [found.get((*s, name, m), Cell(np.nan)) for s, measures in panels for m in measures]
+        for name in dict.fromkeys(key[-1] for key in ranked(shown, order))
+    }
+    named = [
+        (s[2], "of all" if s[3] == WORST else percent(s[3]), [COLUMNS[m] for m in measures])
+        for s, measures in panels
+    ]
+    return {"panels": named, "rows": rows}
+
+
+def _worst(shown: pd.DataFrame) -> pd.DataFrame:
+    """Least accuracy and highest attack success of each defense, as a scenario of its own."""
+    place = ["task", "partition", "defense", "metric"]
+    means = shown[shown["metric"].isin(HIGHER)].groupby(place, sort=False)["mean"]
+    ends = means.agg(["min", "max"]).reset_index()
+    higher = ends["metric"].map(HIGHER).astype(bool)
+    ends["mean"] = ends["min"].where(higher, ends["max"])
+    return ends.drop(columns=["min", "max"]).assign(attack="worst case", ratio=WORST)
+
+
+def _label(value: str | float) -> str:
+    return value if isinstance(value, str) else percent(value)

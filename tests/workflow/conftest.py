@@ -63,18 +63,25 @@ class Workspace:
 
     root: Path
 
-    def start(self, *arguments, config=CONFIG, env=None):
+    def start(
+        self,
+        *arguments,
+        config=CONFIG,
+        env=None,
+        program=("-m", "snakemake"),
+        output=subprocess.PIPE,
+    ):
         """Start this interpreter's Snakemake in a process group of its own.
 
-        Both streams go to stdout, as a terminal shows them.
+        Both streams go to the output, as a terminal shows them.
         """
         inherited = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
         configured = ["--configfile", config] if config else []
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments, *configured],
+            [sys.executable, *program, *arguments, *configured],
             cwd=self.root,
             env=inherited | (env or {}),
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -176,3 +183,25 @@ def finished(copies):
 def scratch(copies, finished):
     """A copy of the finished workspace, elsewhere, to do with as a test likes."""
     return copies(finished)
+
+
+@pytest.fixture(scope="session")
+def small(copies):
+    """Function that makes a workspace with one attack and two defenses; paths and content stay."""
+
+    def make():
+        workspace = copies()
+        config = workspace.config()
+        config["grids"]["demo"] |= {"attack": ["flip-3to2"], "defense": ["none", "fdsd"]}
+        workspace.configure(config)
+        return workspace
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def one_core(small):
+    """The small grid, made by one job at a time; not to be changed."""
+    workspace = small()
+    workspace.run("--cores", "1")
+    return workspace

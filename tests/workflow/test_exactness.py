@@ -1,46 +1,8 @@
 """The same seed gives the same bytes, whatever the cores and whatever happens on the way."""
 
-import hashlib
 import time
 
-import pytest
-
-
-def digests(workspace, folder="results"):
-    """SHA-256 of each artifact; logs, run.json, benchmarks and times tell of the run."""
-    told = ("*.log", "run.json", "*.benchmark.tsv", "batch_times.*", "*-batch-times.csv", ".*")
-    return {
-        str(path.relative_to(workspace.root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (workspace.root / folder).rglob("*")
-        if path.is_file() and not any(path.match(pattern) for pattern in told)
-    }
-
-
-def differing(found, expected):
-    """Files that are in one alone or have other bytes."""
-    return sorted(name for name, _ in found.items() ^ expected.items())
-
-
-@pytest.fixture(scope="module")
-def small(copies):
-    """Function that makes a workspace with one attack and two defenses; paths and content stay."""
-
-    def make():
-        workspace = copies()
-        config = workspace.config()
-        config["grids"]["demo"] |= {"attack": ["flip-3to2"], "defense": ["none", "fdsd"]}
-        workspace.configure(config)
-        return workspace
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def one_core(small):
-    """The small grid, made by one job at a time."""
-    workspace = small()
-    workspace.run("--cores", "1")
-    return workspace
+from digests import differing, digests
 
 
 def wait_for(workspace, pattern, process, seconds=120):

@@ -45,6 +45,7 @@ def aggregate(updates, cohort, n_samples, state):
 """A second aggregator, so that one can be edited without the other."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
     for item in items:

@@ -8,6 +8,7 @@ from fedsieve.artifacts import write_arrays, write_poisoning
 from fedsieve.errors import InputError
 from fedsieve.heatmaps import Judged
 from fedsieve.records import Poisoning
+from fedsieve.stages.flags import excess
 
 RED = heatmaps._TRUE
 GRID = {
@@ -97,6 +98,12 @@ def poisoning(before, after, malicious):
         labels_after=np.array(after, dtype=np.int64),
         images=np.zeros((len(before), 1, 2, 2), np.uint8),
     )
+
+
+def test_judgements_come_in_the_order_of_their_rounds_not_of_their_names(tmp_path):
+    names_of_arrays = [f"round{number}.server.excess" for number in (1, 11, 3)]
+    write_arrays(tmp_path / "kept.npz", dict.fromkeys(names_of_arrays, rates()))
+    assert [number for number, _ in excess(tmp_path / "kept.npz")] == [1, 3, 11]
 
 
 @pytest.fixture

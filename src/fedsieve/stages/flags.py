@@ -73,7 +73,8 @@ def excess(path: Path) -> dict[tuple[int, str], np.ndarray]:
             f"{path}: the sanitizer recorded no excess rates, so there are no flags to show; "
             "only sanitizers whose server keeps arrays named excess have them, such as sieve"
         )
-    return found
+    # in the file, round 11 comes before round 3
+    return dict(sorted(found.items(), key=lambda item: item[0][0]))
 
 
 def _flagged(

@@ -55,6 +55,7 @@ ORDER = [
     "setup",
     "checkpoints",
     "metrics",
+    "trust",
     "statistics",
     "tables",
     "rendering",

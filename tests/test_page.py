@@ -49,7 +49,8 @@ def test_a_client_with_an_excess_in_any_judgement_is_accused():
 
 
 def log_of(*rows):
-    return pd.DataFrame(rows, columns=["round", "client", "sampled", "weight", "benign"])
+    log = pd.DataFrame(rows, columns=["round", "client", "sampled", "weight", "benign"])
+    return log.assign(n_samples=np.where(log["sampled"], 100, 0))
 
 
 def test_a_client_with_less_than_half_of_the_mean_weight_is_turned_down():
@@ -63,6 +64,12 @@ def test_a_client_with_less_than_half_of_the_mean_weight_is_turned_down():
         (2, 2, True, 0.3, True),
     )
     assert runs.turned_down(log) == [1]
+
+
+def test_a_small_client_whose_update_counts_by_its_samples_is_not_turned_down():
+    log = log_of((1, 0, True, 0.9, True), (1, 1, True, 0.1, True))
+    assert runs.turned_down(log) == [1]
+    assert runs.turned_down(log.assign(n_samples=[90, 10])) == []
 
 
 def test_a_client_banned_in_the_last_round_is_turned_down():

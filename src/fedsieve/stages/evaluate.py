@@ -19,6 +19,7 @@ from fedsieve.artifacts import (
     write_text,
 )
 from fedsieve.records import NOBODY, Dataset, Labels, Probe
+from fedsieve.trust import ignored
 
 
 def evaluate(
@@ -204,18 +205,8 @@ def _detection(log: pd.DataFrame, malicious: np.ndarray) -> dict[str, Any]:
     less than half of an even share of its round and less than half of its share by samples; one
     that a sanitizer left without samples does not.
     ``outside_domain`` is the share of rounds in which the aggregator's conditions did not hold.
-
-    ASSUME: the papers score no aggregator as a detector. Half of its share tells those that a
-    method turns down, but leaves out (Krum) or reduces (FoolsGold) by the same rule.
     """
-    trained = log[log["n_samples"] > 0]
-    rounds = trained.groupby("round")
-    even = rounds["weight"].mean().reindex(log["round"]).to_numpy()
-    by_samples = (
-        even * log["n_samples"] / rounds["n_samples"].mean().reindex(log["round"]).to_numpy()
-    )
-    ignored = (log["n_samples"] > 0) & (log["weight"] < np.minimum(even, by_samples) / 2)
-    flagged = (log["benign"] == 0) | ignored
+    flagged = (log["benign"] == 0) | ignored(log)
     bad = log["client"].isin(malicious)
     scores = metrics.client_detection(np.flatnonzero(flagged), np.flatnonzero(bad), len(log))
     outside = 1 - log.groupby("round")["in_domain"].first().mean()

@@ -12,9 +12,7 @@ from jaxtyping import Bool, Int64
 from fedsieve.artifacts import read_arrays, read_json, write_text
 from fedsieve.statistics import LABELS, over_seeds
 from fedsieve.tidy import labeled, read_rounds
-
-TURNED_DOWN = 0.5
-"""Share of the mean weight below which a client counts as turned down."""
+from fedsieve.trust import ignored
 
 UNSANITIZED = dict.fromkeys(("poisoned_kept", "poisoned_removed", "clean_kept", "clean_removed"))
 """Counts of a run whose defense removes no samples: none."""
@@ -81,16 +79,12 @@ def accused(judgements: Iterable[np.ndarray]) -> list[int]:
 
 
 def turned_down(log: pd.DataFrame) -> list[int]:
-    """Clients that a detector bans at the end, or whose updates were given little weight.
-
-    That is less than half of the mean weight, over the rounds in which each was sampled.
-    """
+    """Clients that a detector bans at the end, or ignored in half of their rounds or more."""
     last = log[log["round"] == log["round"].max()]
     banned = last.loc[~last["benign"].astype(bool), "client"]
-    sampled = log[log["sampled"].astype(bool)]
-    weights = sampled.groupby("client")["weight"].mean()
-    ignored = weights.index[weights < TURNED_DOWN * sampled["weight"].mean()]
-    return sorted({*banned.tolist(), *ignored.tolist()})
+    trained = log["n_samples"] > 0
+    share = ignored(log)[trained].groupby(log["client"]).mean()
+    return sorted({*banned.tolist(), *share.index[share >= 0.5].tolist()})
 
 
 def _run(log: Path, kept: Path, poisoning: Path, record: Path) -> dict[str, Any]:

@@ -72,6 +72,8 @@ ORDER = [
     "tidy",
     "duels",
     "ancestry",
+    "costs",
+    "forecast",
     "samples",
     "captions",
     "overview",

@@ -17,7 +17,7 @@ from snakemake.persistence.file import FilePersistence
 from fedsieve.errors import InputError
 
 _JOB = re.compile(r"^(?:local)?rule (?P<rule>\w+):\n(?P<lines>(?:    .*\n)+)", re.MULTILINE)
-_COMMAND = re.compile(r"^(?:    )?Shell command: (?P<command>.*)$", re.MULTILINE)
+_COMMAND = re.compile(r"^(?:    )?Shell command: (?!None$)(?P<command>.*)$", re.MULTILINE)
 _MACHINE = {"device", "workers"}
 """Flags that say where a job runs, not what it computes."""
 
@@ -62,6 +62,16 @@ def settings(job: "MetadataRecord | Job") -> dict[str, str]:
     return {k: v for k, v in flags.items() if k not in _MACHINE and "results/" not in v}
 
 
+def done(folder: Path = Path()) -> list[MetadataRecord]:
+    """What Snakemake wrote down of every job that has ended in a folder; nothing in a new one."""
+    files = (path for path in (folder / ".snakemake/metadata").rglob("*") if path.is_file())
+    read = (_read(path.read_text()) for path in files)
+    found = (MetadataRecord(**content) for content in read if isinstance(content, dict))
+    # a record is of a file, and a job has made all that its command names
+    jobs = {(record.rule, record.shellcmd): record for record in found if record.endtime}
+    return list(jobs.values())
+
+
 def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
     """What differs between two jobs' settings, a line each: ``task.rounds: 10 -> 11``."""
     old, new = (
@@ -75,16 +85,28 @@ def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
     ]
 
 
-def planned(artifact: Path, configfiles: Sequence[Path], folder: Path = Path()) -> list[Job]:
-    """Ask Snakemake for the jobs that it would run to have an artifact up to date.
+def planned(
+    targets: Sequence[Path],
+    configfiles: Sequence[Path],
+    folder: Path = Path(),
+    *,
+    options: Sequence[str] = (),
+) -> list[Job]:
+    """Ask Snakemake for the jobs that it would run to have artifacts up to date.
+
+    Args:
+        targets: Artifacts; none for all that the configuration asks for.
+        configfiles: The configuration to plan with; that of the Snakefile if there is none.
+        folder: Where Snakemake runs.
+        options: Further options of Snakemake.
 
     Raises:
         InputError: with Snakemake's own words, where it cannot plan.
     """
-    command = [sys.executable, "-m", "snakemake", str(artifact), "--dry-run", "--nolock"]
+    command = [sys.executable, "-m", "snakemake", *map(str, targets), "--dry-run", "--nolock"]
     configured = ["--configfile", *map(str, configfiles)] if configfiles else []
     done = subprocess.run(
-        [*command, "--printshellcmds", *configured],
+        [*command, "--printshellcmds", *options, *configured],
         cwd=folder,
         capture_output=True,
         text=True,

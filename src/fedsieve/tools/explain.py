@@ -31,7 +31,7 @@ def explain(artifact: Path, *, configfile: Sequence[Path] = ()) -> None:
     _listed("from", record.input or [])
     _listed("settings", [f"{name} {value}" for name, value in before.items()])
     print()
-    jobs = [(job.rule, _why(job), job.output) for job in ancestry.planned(artifact, configfile)]
+    jobs = [(job.rule, _why(job), job.output) for job in ancestry.planned([artifact], configfile)]
     if not jobs:
         print("It is up to date: asked for it now, Snakemake would do nothing.")
         return

@@ -1,6 +1,7 @@
 """What a model makes of images: predictions, and the feature maps of a named layer."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -19,6 +20,17 @@ MAX_FEATURES = 600
 def scale(images: UInt8[Tensor, "samples channels height width"]) -> Tensor:
     """Pixels as floats in [-1, 1], in the memory order that convolutions like best."""
     return images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+
+def precision(model: nn.Module) -> AbstractContextManager[object]:
+    """Context in which a model computes: with bfloat16 arithmetic if it is marked so.
+
+    The mark, an attribute ``bf16``, is set where a model is built for a task (``setup``). Weights
+    and their updates stay float32.
+    """
+    half = getattr(model, "bf16", False)
+    kind = next(model.parameters()).device.type
+    return torch.autocast(kind, torch.bfloat16, enabled=half)
 
 
 def layers(model: nn.Module) -> list[str]:
@@ -43,11 +55,12 @@ def extract(model: nn.Module, images: Tensor, layer: str) -> Float[np.ndarray, "
             f"features: {layer!r} is no layer of this model; it has {', '.join(layers(model))}"
         )
     if layer == "output":
-        return torch.cat([F.softmax(logits, dim=1) for logits in _forward(model, images)]).numpy()
+        logits = _forward(model, model, images)
+        return torch.cat([F.softmax(chunk, dim=1) for chunk in logits]).numpy()
     children = dict(model.get_submodule("extractor").named_children())
     depth = layers(model).index(layer)
     part = nn.Sequential(*list(children.values())[:depth])
-    return torch.cat([_pool(maps) for maps in _forward(part, images)]).numpy()
+    return torch.cat([_pool(maps) for maps in _forward(model, part, images)]).numpy()
 
 
 def predict(
@@ -56,22 +69,22 @@ def predict(
     """Predicted class of each image, or 0/1 per class where labels are multiple."""
     parts = [
         (logits > 0 if multi_label else logits.argmax(dim=1)).to(torch.uint8)
-        for logits in _forward(model, images)
+        for logits in _forward(model, model, images)
     ]
     return torch.cat(parts).numpy()
 
 
 def scores(model: nn.Module, images: Tensor) -> Float[np.ndarray, "samples classes"]:
     """What the network says of each image before any threshold: its logits."""
-    return torch.cat(list(_forward(model, images))).numpy()
+    return torch.cat(list(_forward(model, model, images))).numpy()
 
 
-def _forward(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
-    """Apply a model in evaluation mode to chunks of images; results on the CPU."""
-    model.eval()
-    with torch.inference_mode():
+def _forward(model: nn.Module, part: nn.Module, images: Tensor) -> Iterator[Tensor]:
+    """Apply a part of a model in evaluation mode to chunks of images; floats on the CPU."""
+    part.eval()
+    with torch.inference_mode(), precision(model):
         for chunk in images.split(CHUNK):
-            yield model(scale(chunk)).cpu()
+            yield part(scale(chunk)).float().cpu()
 
 
 def _pool(maps: Tensor) -> Float[Tensor, "samples features"]:

@@ -21,6 +21,7 @@ from fedsieve.ancestry import Job
 from fedsieve.artifacts import read_data
 from fedsieve.costs import Size
 from fedsieve.features import MAX_FEATURES
+from fedsieve.settings import plugin_spec
 
 START = {
     "train": 1.15,
@@ -205,7 +206,8 @@ def _timed(task: str, defense: str, sanitizer: str, size: Size, device: torch.de
 @cache
 def _weights(model: str, shape: tuple[int, ...], classes: tuple[str, ...]) -> int:
     """Bytes of a model's weights."""
-    built = registry.bind("models", json.loads(model), "build")(shape, len(classes))
+    spec = plugin_spec("models", json.loads(model))
+    built = registry.bind("models", spec, "build")(shape, len(classes))
     return sum(4 * tensor.numel() for tensor in built.state_dict().values())
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedsieve.features import scale
+from fedsieve.features import precision, scale
 from fedsieve.records import Dataset
 from fedsieve.vectors import bind
 
@@ -131,7 +131,9 @@ def train_client(
         images, labels = data.images[rows], data.labels[rows]
         if moves is not None:
             images = augmented(images, moves)
-        loss = _loss(model(scale(images)), labels)
+        with precision(model):
+            logits = model(scale(images))
+        loss = _loss(logits.float(), labels)
         if local_loss is not None and (extra := local_loss(model, labels)) is not None:
             loss = loss + extra
         loss.backward()

@@ -38,6 +38,7 @@ PLUGINS = (
 """Section, key in its entries (None: the entry itself), and the kind of plug-in named there."""
 
 WORKFLOW_KEYS = {
+    "models": {"bf16"},
     "partitions": {"n_clients"},
     "sanitizers": {"features", "before_rounds"},
     "detectors": {"before_rounds"},

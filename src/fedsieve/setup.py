@@ -65,11 +65,17 @@ def federation(
 
 
 def initial_model(spec: dict[str, Any], data: Dataset, seed: int) -> nn.Module:
-    """Build a model for a data set's images and classes, its weights drawn from the seed."""
-    build = registry.bind("models", spec, "build")
+    """Build a model for a data set's images and classes, its weights drawn from the seed.
+
+    ``bf16`` in the spec is no parameter of the model: it says how it computes.
+    """
+    named = {key: value for key, value in spec.items() if key != "bf16"}
+    build = registry.bind("models", named, "build")
     in_shape = data.images.shape[1:]
     weights = int(stream(seed, "weights").integers(2**63))
-    return seeded(lambda: build(in_shape, len(data.classes)), weights)
+    model = seeded(lambda: build(in_shape, len(data.classes)), weights)
+    setattr(model, "bf16", spec.get("bf16", False))  # noqa: B010 - modules declare no such name
+    return model
 
 
 def trained_model(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fedsieve import registry
 from fedsieve.errors import InputError
+from fedsieve.grids import scenarios
 from fedsieve.settings import check, complete, judgements, plugin_spec, reference
 
 ROOT = Path(__file__).parents[1]
@@ -366,6 +367,27 @@ def test_a_plugin_gets_its_own_parameters_alone():
 def test_every_configuration_of_the_project_is_valid(path, monkeypatch):
     monkeypatch.setattr(registry, "PACKAGE", ROOT / "src/fedsieve")
     check(yaml.safe_load(path.read_text()), SCHEMA)
+
+
+def scenario_settings(path):
+    """What a configuration says of each training, by its folder, and of each table."""
+    config = complete(yaml.safe_load(path.read_text()))
+    for name, grid in config["grids"].items():
+        yield f"tables/{name}", {k: v for k, v in grid.items() if k != "seed"}
+        for s in scenarios(grid):
+            defense = config["defenses"][s["defense"]]
+            sanitizer = config["sanitizers"].get(defense.get("sanitize"))
+            parts = (config[f"{k}s"][s[k]] for k in ("task", "partition", "attack"))
+            place = "/".join(s[k] for k in ("task", "partition", "attack", "ratio", "defense"))
+            yield place, [*parts, defense, sanitizer]
+
+
+def test_no_two_configurations_of_the_project_replace_each_others_results():
+    found = {}
+    for path in CONFIGS:
+        for place, content in scenario_settings(path):
+            name, before = found.setdefault(place, (path.name, content))
+            assert content == before, f"{place} means something else in {name} and {path.name}"
 
 
 def test_the_reference_of_all_keys_is_up_to_date():

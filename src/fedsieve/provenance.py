@@ -6,8 +6,10 @@ Standard library only: the Snakefile imports it.
 import ast
 import functools
 import hashlib
+import os
 import platform
 import resource
+import subprocess
 import sys
 from collections.abc import Iterable
 from importlib import metadata
@@ -56,13 +58,51 @@ def imports(module: str) -> frozenset[str]:
 
 def environment() -> dict[str, Any]:
     """Versions and hardware that may move the last bits of a result; nothing names the host."""
-    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "fedsieve")
+    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "snakemake", "fedsieve")
     return {
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in packages if _installed(name)},
         "machine": platform.machine(),
         "system": platform.system(),
+        "hardware": hardware(),
+        "source": revision(),
     }
+
+
+def hardware(cpus: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+    """Name of the processor, its logical cores, and memory in GiB (1024^3 bytes)."""
+    lines = cpus.read_text().splitlines() if cpus.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 1024**3, 1),
+    }
+
+
+def revision() -> dict[str, Any] | None:
+    """Commit of the source tree, and whether code or workflow differ from it.
+
+    None without git, and where the package lies in no clone of its own, such as after a plain
+    ``pip install`` or inside another project's repository.
+    """
+    if _git("rev-parse", "--show-toplevel") != str(ROOT.parent.resolve()):
+        return None
+    if (commit := _git("rev-parse", "HEAD")) is None:
+        return None
+    return {"commit": commit, "modified": _git("status", "--porcelain", "src", "workflow") != ""}
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of the source tree; None where there is no git, or it fails."""
+    # without optional locks, or jobs that run at once would get in each other's and the user's way
+    command = ["git", "--no-optional-locks", "-C", str(ROOT.parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
 
 
 def peak_memory_mb() -> float:

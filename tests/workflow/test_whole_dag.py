@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from snakemake.scheduling import job_scheduler
 
+from fedsieve.tools.verify import verify
+
 CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.yaml"))
 
 SANITIZERS = {"sanitize_client", "sanitize_server", "keep_client", "keep"}
@@ -235,3 +237,10 @@ def test_the_report_loads_nothing_from_elsewhere(page):
 )
 def test_the_report_holds_every_table_and_figure(page, name):
     assert name in page
+
+
+def test_a_finished_grid_is_packed_by_one_job_and_verified(scratch):
+    target = "results/crates/demo.zip"
+    assert scratch.planned(target) == {"crate": 1}
+    scratch.run(target, "--cores", "1")
+    verify(scratch.root / target, results=[scratch.root / "results"])

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,12 @@ def train(
             sanitizer gave it; ``bytes`` exchanged for it; and every judgement between rounds.
         screened: Written: what the detector found, besides scores and flags, before which round.
         snapshots: Written: the global model and what the detector remembers after some rounds.
-        record: Written: run.json, with versions, seconds and memory.
+        record: Written: run.json, with settings, commit, versions, hardware, times and memory.
         device: auto, cpu or cuda.
         workers: Threads that train clients side by side.
         checkpoint_seconds: Least time between two checkpoints.
     """
+    made = {"environment": provenance.environment(), "started": _now()}
     held = setup.read_training(data, clients, poisoning)
     if task.get("local_accuracy", False) and held.train.multi_label:
         raise InputError("local_accuracy: true needs one label per sample (labels: single)")
@@ -147,7 +149,7 @@ def train(
         with replacing(snapshots) as partial:
             detector = json.dumps(_detector(defense), sort_keys=True)
             save_file(progress.snapshots, partial, {"detector": detector})
-        _write_record(record, progress, settings, where)
+        _write_record(record, progress, settings, where, made)
         checkpoint.unlink(missing_ok=True)
 
 
@@ -368,16 +370,34 @@ def _write_verdict(
 
 
 def _write_record(
-    record: Path, progress: Progress, settings: list[Any], where: torch.device
+    record: Path,
+    progress: Progress,
+    settings: list[Any],
+    where: torch.device,
+    made: dict[str, Any],
 ) -> None:
-    """Write what differs between two runs of the same settings: time, memory, versions."""
+    """Write what differs between two runs of the same settings: time, memory, versions.
+
+    A job that was killed and resumed has the start of its last part; the seconds are of all parts.
+    """
     names = ("task", "attack", "defense", "sanitizer", "ratio", "seed", "code", "device")
     content = {
         "settings": dict(zip(names, settings, strict=True)),
-        "environment": provenance.environment(),
+        **made,
+        "ended": _now(),
+        "torch": {
+            "build": torch.__version__,
+            "cuda": torch.version.cuda,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+        },
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "seconds_per_round": [note["seconds"] for note in progress.notes],
         "seconds_of_parts": [note["parts"] for note in progress.notes],
         "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
     }
     write_json(record, content)
+
+
+def _now() -> str:
+    """The time in UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
 # `make demo` and `make test` need Python 3.11 or newer, make, and nothing else.
 PYTHON ?= python3
-# dev,oracles adds an independent implementation of aggregators, which some tests compare with.
-EXTRAS ?= dev
+# dev,docs,oracles adds an independent implementation of aggregators, which some tests compare with.
+EXTRAS ?= dev,docs
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -9,13 +9,18 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 # A line per job; should one fail, the second run repeats it and prints its log.
 QUIETLY := $(SNAKEMAKE) --quiet rules reason > /dev/null || $(SNAKEMAKE)
+# A warning is an error; the variable silences an announcement of the theme's makers.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: help demo test check new lock assumptions report clean
+.PHONY: help demo test check audit bench docs new lock assumptions report clean
 
 help:
 	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
 	@echo "make test         run all tests"
 	@echo "make check        lint, types, formatting of code and workflow"
+	@echo "make docs         this documentation as a site, site/index.html; needs no network"
+	@echo "make audit        known vulnerabilities of the locked versions (needs a network)"
+	@echo "make bench        measure this machine: ratios against stated limits, some ten minutes"
 	@echo "make report       Snakemake's own report of the demo, results/snakemake-report.html"
 	@echo "make new kind=aggregator name=mine"
 	@echo "                  write a plug-in to start from; any kind of docs/extend.md"
@@ -59,6 +64,18 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
+	$(SITE)
+
+docs: $(STAMP)
+	$(SITE)
+	@echo "Open site/index.html in a browser."
+
+audit: $(STAMP)
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/python envs/audit.py
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks --json results/bench.json
 
 new: $(STAMP)
 	@$(BIN)/python -m fedsieve new $(kind) $(name)

@@ -33,7 +33,7 @@ dependencies:
 def resolve() -> dict[str, str]:
     """Ask pip which versions it would install for FedSieve and all its extras."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
-    command += ["--quiet", "--report", "-", f"{ROOT}[dev,oracles]"]
+    command += ["--quiet", "--report", "-", f"{ROOT}[dev,docs,oracles]"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     found = (item["metadata"] for item in report["install"])
     pins = {item["name"].lower().replace("_", "-"): item["version"] for item in found}

@@ -1,9 +1,11 @@
 """What README and docs say is tried here: examples, commands, names, links and messages."""
 
 import hashlib
+import importlib
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import torch
 import yaml
 
 from fedsieve import registry
+from fedsieve.__main__ import parser
 from fedsieve.errors import InputError
 from fedsieve.records import View
 from fedsieve.settings import check
@@ -212,6 +215,13 @@ def test_examples_of_all_kinds_work_together_in_training(plugin, stage, training
 def test_documented_commands_plan_the_whole_workflow(workspace, command):
     output = run(workspace, f"{command} --dry-run")
     assert re.search(r"^train +\d+$", output, re.M)
+
+
+@pytest.mark.parametrize("command", commands(r"\.venv/bin/python -m fedsieve"))
+def test_documented_tools_take_what_they_are_given(command):
+    name, *words = shlex.split(command.split(" -m fedsieve ")[1])
+    tool = getattr(importlib.import_module(f"fedsieve.tools.{name}"), name)
+    parser(tool).parse_args(words)
 
 
 @pytest.mark.workflow

@@ -22,15 +22,13 @@ def scale(images: UInt8[Tensor, "samples channels height width"]) -> Tensor:
     return images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
 
 
-def precision(model: nn.Module) -> AbstractContextManager[object]:
+def precision(model: nn.Module, device: torch.device) -> AbstractContextManager[object]:
     """Context in which a model computes: with bfloat16 arithmetic if it is marked so.
 
     The mark, an attribute ``bf16``, is set where a model is built for a task (``setup``). Weights
     and their updates stay float32.
     """
-    half = getattr(model, "bf16", False)
-    kind = next(model.parameters()).device.type
-    return torch.autocast(kind, torch.bfloat16, enabled=half)
+    return torch.autocast(device.type, torch.bfloat16, enabled=getattr(model, "bf16", False))
 
 
 def layers(model: nn.Module) -> list[str]:
@@ -82,7 +80,7 @@ def scores(model: nn.Module, images: Tensor) -> Float[np.ndarray, "samples class
 def _forward(model: nn.Module, part: nn.Module, images: Tensor) -> Iterator[Tensor]:
     """Apply a part of a model in evaluation mode to chunks of images; floats on the CPU."""
     part.eval()
-    with torch.inference_mode(), precision(model):
+    with torch.inference_mode(), precision(model, images.device):
         for chunk in images.split(CHUNK):
             yield part(scale(chunk)).float().cpu()
 

@@ -131,7 +131,7 @@ def train_client(
         images, labels = data.images[rows], data.labels[rows]
         if moves is not None:
             images = augmented(images, moves)
-        with precision(model):
+        with precision(model, images.device):
             logits = model(scale(images))
         loss = _loss(logits.float(), labels)
         if local_loss is not None and (extra := local_loss(model, labels)) is not None:

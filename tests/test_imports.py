@@ -50,6 +50,7 @@ ORDER = [
     "detectors",
     "aggregators",
     "local",
+    "graphs",
     "screening",
     "rounds",
     "setup",

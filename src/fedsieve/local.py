@@ -107,6 +107,45 @@ def augmented(images: Tensor, moves: Int64[Tensor, "samples 3"]) -> Tensor:
     return padded[place]
 
 
+@dataclass(frozen=True)
+class Learner:
+    """A model in local training; parameters, gradient and velocity are a flat vector each."""
+
+    model: nn.Module
+    params: Float[Tensor, " params"]
+    gradient: Float[Tensor, " params"]
+    velocity: Float[Tensor, " params"]
+
+
+def drawn(data: TrainingData, step: Step) -> tuple[Tensor, Tensor]:
+    """Images, moved if they are to be, and labels of an SGD step's batch."""
+    rows, moves = step
+    rows = rows.to(data.images.device)
+    images, labels = data.images[rows], data.labels[rows]
+    return (images if moves is None else augmented(images, moves)), labels
+
+
+def sgd_step(
+    net: Learner, images: Tensor, labels: Tensor, sgd: Sgd, local_loss: LocalLoss | None = None
+) -> Float[Tensor, ""]:
+    """Make one step on a batch, in place, and return its loss.
+
+    The update rule is that of torch.optim.SGD to the bit, without its second of import.
+    """
+    net.gradient.zero_()
+    with precision(net.model, images.device):
+        logits = net.model(scale(images))
+    loss = _loss(logits.float(), labels)
+    if local_loss is not None and (extra := local_loss(net.model, labels)) is not None:
+        loss = loss + extra
+    loss.backward()
+    if sgd.weight_decay:
+        net.gradient.add_(net.params, alpha=sgd.weight_decay)
+    net.velocity.mul_(sgd.momentum).add_(net.gradient)
+    net.params.add_(net.velocity, alpha=-sgd.lr)
+    return loss.detach()
+
+
 def train_client(
     model: nn.Module,
     values: Tensor,
@@ -118,31 +157,20 @@ def train_client(
 ) -> float:
     """Run one client's SGD on a model bound to ``values`` and ``gradient``, in place.
 
-    Momentum starts at zero every round. The update rule is that of torch.optim.SGD to the bit,
-    without its second of import. Returns the mean loss of the steps.
+    Momentum starts at zero every round. Returns the mean loss of the steps.
     """
     model.train()
-    params = values[: len(gradient)]
-    velocity = torch.zeros_like(gradient)
+    net = Learner(model, values[: len(gradient)], gradient, torch.zeros_like(gradient))
     total, n = torch.zeros((), device=values.device), 0
-    for rows, moves in steps:
-        rows = rows.to(values.device)
-        gradient.zero_()
-        images, labels = data.images[rows], data.labels[rows]
-        if moves is not None:
-            images = augmented(images, moves)
-        with precision(model, images.device):
-            logits = model(scale(images))
-        loss = _loss(logits.float(), labels)
-        if local_loss is not None and (extra := local_loss(model, labels)) is not None:
-            loss = loss + extra
-        loss.backward()
-        if sgd.weight_decay:
-            gradient.add_(params, alpha=sgd.weight_decay)
-        velocity.mul_(sgd.momentum).add_(gradient)
-        params.add_(velocity, alpha=-sgd.lr)
-        total, n = total + loss.detach(), n + 1
+    for step in steps:
+        total, n = total + sgd_step(net, *drawn(data, step), sgd, local_loss), n + 1
     return total.item() / max(n, 1)
+
+
+Train = Callable[
+    [nn.Module, Tensor, Tensor, TrainingData, Iterator[Step], Sgd, LocalLoss | None], float
+]
+"""``train_client``, or what does the same in another way (``graphs``)."""
 
 
 class Workers:
@@ -152,7 +180,8 @@ class Workers:
     the number of workers nor on which of them took it.
     """
 
-    def __init__(self, replicas: list[nn.Module]):
+    def __init__(self, replicas: list[nn.Module], train: Train = train_client):
+        self._train = train
         self._free: SimpleQueue[tuple[nn.Module, Tensor, Tensor]] = SimpleQueue()
         for replica in replicas:
             self._free.put((replica, *bind(replica)))
@@ -175,7 +204,7 @@ class Workers:
             model, values, gradient = self._free.get()
             try:
                 values.copy_(starts[client])
-                loss = train_client(model, values, gradient, data, steps[client], sgd, local_loss)
+                loss = self._train(model, values, gradient, data, steps[client], sgd, local_loss)
                 results[client] = values
                 return loss
             finally:

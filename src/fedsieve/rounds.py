@@ -14,7 +14,7 @@ from fedsieve import registry
 from fedsieve.exchanges import judge
 from fedsieve.features import extract
 from fedsieve.grids import ORACLE
-from fedsieve.local import LocalLoss, Sgd, TrainingData, Workers, batches
+from fedsieve.local import LocalLoss, Sgd, Train, TrainingData, Workers, batches, train_client
 from fedsieve.records import Message, Screening, Verdict, View
 from fedsieve.rng import stream
 from fedsieve.screening import fresh, function, screen
@@ -137,15 +137,15 @@ def federation(
     seed: int,
     workers: int,
     n_classes: int,
+    train: Train = train_client,
 ) -> Federation:
     """Put a run together; every model replica starts from the same weights."""
     device = data.images.device
     replicas = [build().to(device) for _ in range(workers)]
     model = build().to(device).eval()  # it is never trained: clients have replicas
     values, _ = bind(model)
-    return Federation(
-        data, rows, sampling, sgd, defense, seed, Workers(replicas), model, n_classes, values
-    )
+    crew = Workers(replicas, train)
+    return Federation(data, rows, sampling, sgd, defense, seed, crew, model, n_classes, values)
 
 
 def start(fed: Federation, verdict: Verdict) -> ServerState:

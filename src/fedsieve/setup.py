@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fedsieve import registry, rounds
+from fedsieve import graphs, registry, rounds
 from fedsieve.artifacts import read_data, read_partition, read_poisoning
 from fedsieve.errors import InputError
-from fedsieve.local import Sgd, TrainingData
+from fedsieve.local import Sgd, TrainingData, train_client
 from fedsieve.records import Dataset
 from fedsieve.rng import stream
 from fedsieve.vectors import bind, seeded
@@ -49,6 +49,7 @@ def federation(
     seed: int,
     device: torch.device,
     workers: int,
+    cuda_graphs: bool = False,
 ) -> rounds.Federation:
     """Build the federation of a task (config ``tasks``)."""
     return rounds.federation(
@@ -61,6 +62,7 @@ def federation(
         seed=seed,
         workers=workers if device.type == "cpu" else 1,
         n_classes=len(held.train.classes),
+        train=graphs.recorder(graphs.captured) if cuda_graphs else train_client,
     )
 
 

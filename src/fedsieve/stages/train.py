@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedsieve import checkpoints, provenance, registry, setup
+from fedsieve import checkpoints, graphs, provenance, registry, setup
 from fedsieve import device as devices
 from fedsieve.artifacts import (
     locked,
@@ -111,11 +111,12 @@ def train(
         workers: Threads that train clients side by side.
         checkpoint_seconds: Least time between two checkpoints.
     """
-    made = {"environment": provenance.environment(), "started": _now()}
+    made: dict[str, Any] = {"environment": provenance.environment(), "started": _now()}
     held = setup.read_training(data, clients, poisoning)
     if task.get("local_accuracy", False) and held.train.multi_label:
         raise InputError("local_accuracy: true needs one label per sample (labels: single)")
     where = devices.choose(device)
+    made["cuda_graphs"] = graphs.wanted(where)
     fed = setup.federation(
         held,
         task,
@@ -124,6 +125,7 @@ def train(
         seed=seed,
         device=where,
         workers=workers,
+        cuda_graphs=made["cuda_graphs"],
     )
     settings = [task, attack, defense, sanitizer, ratio, seed, code, str(where)]
     key = checkpoints.key(settings, [data, clients, poisoning, *keep])

@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from fedsieve import device as devices
-from fedsieve import setup
+from fedsieve import graphs, setup
 from fedsieve.artifacts import replacing
 from fedsieve.records import keeping
 from fedsieve.rng import stream
@@ -42,14 +42,16 @@ def warmup(
     learning to project all the data").
     """
     held = setup.read_training(data, clients, poisoning)
+    where = devices.choose(device)
     fed = setup.federation(
         held,
         task | {"local": task["local"] | {"steps": task["warmup"]["steps"]}},
         Defense({"use": "fedavg"}),
         Sampling(cohort=len(held.rows)),
         seed=int(stream(seed, "warm-up").integers(2**31)),
-        device=devices.choose(device),
+        device=where,
         workers=workers,
+        cuda_graphs=graphs.wanted(where),
     )
     everything = keeping(np.ones(len(held.train.labels), bool))
     for state, record in run(fed, start(fed, everything), task["warmup"]["rounds"]):

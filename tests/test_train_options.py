@@ -154,3 +154,25 @@ def test_local_accuracy_of_several_labels_is_refused_before_any_training(
     monkeypatch.setattr(setup, "read_training", lambda *_: held)
     with pytest.raises(InputError, match="local_accuracy: true needs one label per sample"):
         stage("train")(**written)
+
+
+BACKWARDS = """
+import numpy as np
+
+from fedsieve.records import Screening
+
+
+def flag(reports, state, *, n_clients):
+    found = {"points": np.arange(6.0).reshape(3, 2)[:, ::-1], "count": np.array(3)}
+    return Screening(np.ones(n_clients, bool), np.ones(n_clients), found)
+"""
+
+
+def test_what_a_detector_found_is_recorded_though_it_is_a_view(plugin, stage, training, tmp_path):
+    plugin("detectors", "backwards", BACKWARDS)
+    arguments = training(tmp_path, rounds=1, keep=[])
+    arguments["defense"] = {"detect": {"use": "backwards"}, "aggregate": {"use": "fedavg"}}
+    stage("train")(**arguments)
+    with np.load(arguments["screened"]) as found:
+        assert found["round1.points"].tolist() == [[1, 0], [3, 2], [5, 4]]
+        assert found["round1.count"].shape == ()

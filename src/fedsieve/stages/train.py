@@ -270,8 +270,12 @@ def _extended(
 
 
 def _recorded(number: int, judged: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """Name a judgement's arrays by the round that it came before."""
-    return {f"round{number}.{name}": torch.from_numpy(array) for name, array in judged.items()}
+    """Name a judgement's arrays by the round that it came before.
+
+    Copied, since PyTorch refuses views that run backwards, as some libraries return them.
+    """
+    found = {name: torch.from_numpy(array.copy()) for name, array in judged.items()}
+    return {f"round{number}.{name}": tensor for name, tensor in found.items()}
 
 
 def _judged_at_last(fed: Federation, progress: Progress) -> Progress:

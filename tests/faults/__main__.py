@@ -9,6 +9,7 @@ these kinds are left out, and the table says so.
 """
 
 import argparse
+import fcntl
 import functools
 import signal
 import subprocess
@@ -82,6 +83,13 @@ def main() -> None:
     """Inject each kind of fault that was asked for, and write the table after each."""
     asked = _arguments()
     asked.folder.mkdir(parents=True, exist_ok=True)
+    lock = (asked.folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(
+            f"another campaign runs in {asked.folder}; wait or give --folder"
+        ) from None
 
     @functools.cache
     def ground(name: str) -> Ground:

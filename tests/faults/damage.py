@@ -70,7 +70,7 @@ def in_npz(change: Callable[[Arrays, Random], Arrays | None]) -> Damage:
         if changed is None:
             return None
         written = io.BytesIO()
-        np.savez(written, **changed)
+        np.savez(written, allow_pickle=False, **changed)
         return written.getvalue()
 
     return damage

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 GRID = {
     "task": ["digits"],
@@ -63,3 +64,16 @@ def maker(results, stage):
         return results / name
 
     return make
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch, stage):
+    """The results of a finished workflow, beside which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    return finished(tmp_path, stage)
+
+
+@pytest.fixture
+def crate(results, stage):
+    """Makes the crate: ``crate(name, agent=...)``."""
+    return maker(results, stage)

@@ -8,26 +8,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from crates import CONFIG, KRUM, finished, maker
+from crates import CONFIG, KRUM
+from crates import crate as crate
+from crates import results as results
 
 from fedsieve import provenance
 from fedsieve.errors import InputError
 from fedsieve.stages.crate import LICENSE, METADATA, versions
 
 ROOT = provenance.ROOT.parent
-
-
-@pytest.fixture
-def results(tmp_path, monkeypatch, stage):
-    """The results of a finished workflow, beside which the test runs."""
-    monkeypatch.chdir(tmp_path)
-    return finished(tmp_path, stage)
-
-
-@pytest.fixture
-def crate(results, stage):
-    """Makes the crate: ``crate(name, agent=...)``."""
-    return maker(results, stage)
 
 
 def described(path):

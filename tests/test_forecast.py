@@ -58,7 +58,7 @@ def test_a_jobs_bytes_are_those_of_the_files_it_names_and_has_not_read(tmp_path)
 
 def test_jobs_of_which_nothing_is_known_cost_their_start_and_what_they_compute(monkeypatch):
     monkeypatch.setattr(forecast.costs, "training", lambda *_: 40.0)
-    forecast._timed.cache_clear()
+    forecast._training.cache_clear()
     more = """ --defense '{"aggregate": {}}' --sanitizer '{}' --ratio"""
     text = train(rounds=11).replace(" --ratio", more)
     cpu = torch.device("cpu")

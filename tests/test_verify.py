@@ -5,7 +5,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from crates import KRUM, finished, maker
+from crates import KRUM
+from crates import crate as crate
+from crates import results as results
 
 from fedsieve.__main__ import main
 from fedsieve.errors import InputError
@@ -13,19 +15,6 @@ from fedsieve.stages.crate import METADATA
 from fedsieve.tools.verify import verify
 
 CSV = "results/tables/small.csv"
-
-
-@pytest.fixture
-def results(tmp_path, monkeypatch, stage):
-    """The results of a finished workflow, beside which the test runs."""
-    monkeypatch.chdir(tmp_path)
-    return finished(tmp_path, stage)
-
-
-@pytest.fixture
-def crate(results, stage):
-    """Makes the crate: ``crate(name, agent=...)``."""
-    return maker(results, stage)
 
 
 @pytest.fixture

@@ -85,6 +85,12 @@ def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
     ]
 
 
+def snakemake(targets: Sequence[Path], configfiles: Sequence[Path], *options: str) -> list[str]:
+    """Command line of this interpreter's Snakemake; the configuration comes last."""
+    configured = ["--configfile", *map(str, configfiles)] if configfiles else []
+    return [sys.executable, "-m", "snakemake", *map(str, targets), *options, *configured]
+
+
 def planned(
     targets: Sequence[Path],
     configfiles: Sequence[Path],
@@ -103,10 +109,8 @@ def planned(
     Raises:
         InputError: with Snakemake's own words, where it cannot plan.
     """
-    command = [sys.executable, "-m", "snakemake", *map(str, targets), "--dry-run", "--nolock"]
-    configured = ["--configfile", *map(str, configfiles)] if configfiles else []
     done = subprocess.run(
-        [*command, "--printshellcmds", *options, *configured],
+        snakemake(targets, configfiles, "--dry-run", "--nolock", "--printshellcmds", *options),
         cwd=folder,
         capture_output=True,
         text=True,

@@ -54,7 +54,7 @@ MODEL_RULES = ("train", "warmup", "screen", "client_times")
 """Rules whose time depends on their settings."""
 
 SMALL = 30_000
-"""Bytes that a job writes which is not in ``_bytes``."""
+"""Bytes that a job of another rule writes; see ``written``."""
 
 Key = tuple[str, ...]
 
@@ -119,7 +119,7 @@ def written(job: Job, size: Size | None) -> float:
         return (size.train + size.test) * pixels
     if job.rule == "features":
         return size.train / size.clients * MAX_FEATURES * 4
-    task, tests = _flag(job, "task"), 0
+    task = _flag(job, "task")
     tests = task["rounds"] // task.get("tested_every", 1) + 1
     weights = _weights(json.dumps(task["model"]), size.shape, size.classes)
     kept = size.train * 2
@@ -159,7 +159,7 @@ def size(data: Path, attack: str, clients: int) -> Size:
 def _train(job: Job, size: Size, device: torch.device) -> float:
     task, defense = _flag(job, "task"), _flag(job, "defense")
     defense = {key: defense[key] for key in ("aggregate", "detect") if key in defense}
-    return _training(task, defense, _flag(job, "sanitizer"), size, device)
+    return _training(_text([task, defense, _flag(job, "sanitizer")]), size, device)
 
 
 def _warmup(job: Job, size: Size, device: torch.device) -> float:
@@ -168,14 +168,15 @@ def _warmup(job: Job, size: Size, device: torch.device) -> float:
     rounds = {"rounds": task["warmup"]["rounds"], "cohort": size.clients, "local": local}
     plain = {"aggregate": {"use": "fedavg"}}
     untested = {**task, **rounds, "tested_every": rounds["rounds"] + 1}
-    return _training(untested, plain, {}, size, device)
+    return _training(_text([untested, plain, {}]), size, device)
 
 
 def _screen(job: Job, size: Size, device: torch.device) -> float:
     local = {"epochs": 1, "batch_size": 32, "lr": 0.0}
     task = {"model": _flag(job, "model"), "cohort": 1, "rounds": 0, "local": local}
     detect = {**_flag(job, "detector"), "before_rounds": [1]}
-    return _training(task, {"aggregate": {"use": "fedavg"}, "detect": detect}, {}, size, device)
+    defense = {"aggregate": {"use": "fedavg"}, "detect": detect}
+    return _training(_text([task, defense, {}]), size, device)
 
 
 _WORK: dict[str, Callable[[Job, Size, torch.device], float]] = {
@@ -185,22 +186,11 @@ _WORK: dict[str, Callable[[Job, Size, torch.device], float]] = {
 }
 
 
-def _training(
-    task: Mapping[str, Any],
-    defense: Mapping[str, Any],
-    sanitizer: Mapping[str, Any],
-    size: Size,
-    device: torch.device,
-) -> float:
-    """Time a training once for all jobs like it."""
-    return _timed(_text(task), _text(defense), _text(sanitizer), size, device)
-
-
 @cache
-def _timed(task: str, defense: str, sanitizer: str, size: Size, device: torch.device) -> float:
-    return costs.training(
-        json.loads(task), json.loads(defense), json.loads(sanitizer), size, device
-    )
+def _training(parts: str, size: Size, device: torch.device) -> float:
+    """Time a training once for all jobs like it; task, defense and sanitizer are JSON."""
+    task, defense, sanitizer = json.loads(parts)
+    return costs.training(task, defense, sanitizer, size, device)
 
 
 @cache
@@ -216,7 +206,7 @@ def _flag(job: Job, name: str) -> dict[str, Any]:
     return found
 
 
-def _text(content: Mapping[str, Any]) -> str:
+def _text(content: list[Any]) -> str:
     return json.dumps(content, sort_keys=True)
 
 

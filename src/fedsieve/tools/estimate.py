@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,13 +49,12 @@ def estimate(*, configfile: Sequence[Path] = (), cores: int = 0, device: str = "
 def _make_data(jobs: Sequence[Job], configfiles: Sequence[Path]) -> None:
     """Have Snakemake make the data sets that are missing."""
     wanted = {word for job in jobs for word in _DATA.findall(job.command)}
-    missing = sorted(path for path in wanted if not Path(path).is_file())
+    missing = [path for path in map(Path, sorted(wanted)) if not path.is_file()]
     if not missing:
         return
-    print(f"making {', '.join(missing)} first, to know how large they are", flush=True)
-    command = [sys.executable, "-m", "snakemake", *missing, "--cores", "1", "--quiet", "all"]
-    configured = ["--configfile", *map(str, configfiles)] if configfiles else []
-    if subprocess.run([*command, *configured], check=False).returncode:
+    print(f"making {', '.join(map(str, missing))} first, to know how large they are", flush=True)
+    command = ancestry.snakemake(missing, configfiles, "--cores", "1", "--quiet", "all")
+    if subprocess.run(command, check=False).returncode:
         raise InputError(f"{missing[0]}: Snakemake could not make it; what it says is above")
 
 

@@ -7,21 +7,29 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import yaml
-from benchmarks.ratios import Ratio, in_turns, ratio
+from benchmarks.ratios import Ratio, in_turns, ratio, seconds
 
 ROOT = Path(__file__).parents[1]
 LIGHT = ("partition", "keep", "oracle", "poison")
 TORCH = ("train", "features", "screen")
+REMEMBERING = """
+import atexit, pathlib, runpy, sys
+from fedsieve.provenance import peak_memory_mb
+file = pathlib.Path(sys.argv.pop(1))
+atexit.register(lambda: file.write_text(str(peak_memory_mb())))
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
+"""Snakemake as ``-m snakemake`` runs it, that writes its own peak memory to a file at its end."""
 
 
 def taken(*words: str, cwd: Path = ROOT) -> float:
     """Seconds of a command of this interpreter that must succeed."""
-    begun = time.perf_counter()
-    subprocess.run([sys.executable, *words], cwd=cwd, check=True, capture_output=True)
-    return time.perf_counter() - begun
+    command = [sys.executable, *words]
+    return seconds(partial(subprocess.run, command, cwd=cwd, check=True, capture_output=True))
 
 
 def starts(turns: int) -> list[Ratio]:
@@ -72,13 +80,17 @@ def grid(n_jobs: int, *, run: bool) -> list[Ratio]:
         plan = subprocess.run(
             [sys.executable, *asked, "-n"], cwd=at, check=True, capture_output=True, text=True
         )
-        seconds = time.perf_counter() - begun
+        planned = time.perf_counter() - begun
         jobs = int(re.search(r"^total +(\d+)", plan.stdout + plan.stderr, re.M)[1])
-        found = [ratio(f"planning {jobs} jobs, s", [seconds])]
+        found = [ratio(f"planning {jobs} jobs, s", [planned])]
         if run:
-            whole = taken(*asked, "--cores", "2", "--quiet", "all", cwd=at)
-            again = taken(*asked, "--cores", "2", "--quiet", "all", cwd=at)
-            found.append(ratio(f"running {jobs} tiny jobs on 2 cores, s a job", [whole / jobs]))
+            held = at / "memory"
+            wanted = ("-c", REMEMBERING, str(held), *asked[2:], "--cores", "2", "--quiet", "all")
+            whole = taken(*wanted, cwd=at)
+            memory = f"main process {float(held.read_text()):.0f} MB"
+            again = taken(*wanted, cwd=at)
+            title = f"running {jobs} tiny jobs on 2 cores, s a job"
+            found.append(ratio(title, [whole / jobs], note=memory))
             found.append(ratio("running them again, with nothing to do, s", [again]))
         return found
 

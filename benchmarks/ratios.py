@@ -1,6 +1,7 @@
 """Ratios of two measurements made in turns, and how they are shown and kept."""
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -33,6 +34,13 @@ class Ratio:
 def ratio(name: str, values: Sequence[float], limit: str = "", note: str = "") -> Ratio:
     """Sum up the values of a figure over its turns."""
     return Ratio(name, statistics.median(values), min(values), max(values), limit, note)
+
+
+def seconds(run: Callable[..., object], *arguments: object) -> float:
+    """Seconds of a call."""
+    begun = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - begun
 
 
 def in_turns(turns: int, *measure: Callable[[], float]) -> list[list[float]]:

@@ -1,3 +1,4 @@
+import errno
 import time
 import zipfile
 
@@ -130,6 +131,7 @@ def test_a_missing_array_is_refused_by_name(archive):
 
 
 def test_pickled_objects_are_refused_and_never_loaded(archive):
+    archive.unlink()  # another file, which has no seal
     np.savez(archive, x=np.array([{}], object))
     assert "allow_pickle=False" in refused(archive)
     assert "allow_pickle=False" in refused(archive, None)
@@ -209,3 +211,20 @@ def test_unknown_numbers_are_an_error_unless_they_may_be(tmp_path):
     with pytest.raises(InputError, match="scores holds NaN or infinity"):
         artifacts.read_arrays(path, None)
     assert np.isnan(artifacts.read_arrays(path, None, finite=False)["scores"][1])
+
+
+def test_content_that_changed_without_being_written_anew_is_refused(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"accuracy": 0.5})
+    path.write_text(path.read_text().replace("0.5", "0.7"))
+    with pytest.raises(InputError, match=r"it is not as it was written\. Delete it"):
+        read_json(path)
+    write_json(path, {"accuracy": 0.7})
+    assert read_json(path) == {"accuracy": 0.7}
+
+
+def test_a_disk_that_refuses_is_named_with_the_remedy(tmp_path):
+    told = r"x.json: cannot be written: .*No space.* Make room"
+    with pytest.raises(InputError, match=told), replacing(tmp_path / "x.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())

@@ -106,6 +106,32 @@ def test_a_margin_is_reached_or_has_the_same_sign_in_most_cells_or_not(gains, wa
     assert verdict("exceeds", rule, summary(*cells))[0] == wanted
 
 
+UNATTACKED = summary(("unattacked", 0, "none", "accuracy", 0.9))
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("published", {"ratio": 0.25, "cells": {"a": {"fdsd": [92.43, 2.32]}}}),
+        ("beats", {"others": ["krum"], "cells": 1, "higher": True}),
+        ("reaches", {"bound": 0.9, "higher": True}),
+        ("exceeds", {"other": "none", "by": 0.1}),
+    ],
+)
+def test_a_claim_of_which_no_cell_was_run_is_not_tested(kind, rule):
+    about = {"metric": "accuracy", "attack": ["a"], "ratio": [0.25], "defense": "fdsd"}
+    (row,) = claims.ledger("c", HEAD | {kind: about | rule}, UNATTACKED)
+    assert row["verdict"] == "not testable here"
+    assert row["why"] == "None of its cells was run."
+
+
+def test_a_claim_of_which_some_cells_were_run_says_how_many():
+    table = summary(("a", 0.1, "fdsd", "accuracy", 0.9), ("a", 0.2, "krum", "accuracy", 0.1))
+    rule = {"metric": "accuracy", "attack": ["a", "b"], "ratio": [0.1, 0.2], "defense": "fdsd"}
+    _, here = verdict("reaches", rule | {"bound": 0.5, "higher": True}, table)
+    assert here == "90.0 to 90.0, mean 90.0, 1 of 4 cells"
+
+
 def test_what_cannot_be_tested_says_why():
     (row,) = claims.ledger("c", HEAD | {"untested": "no such data"}, summary())
     assert (row["verdict"], row["why"]) == ("not testable here", "no such data")

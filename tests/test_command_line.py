@@ -121,6 +121,18 @@ def test_bad_input_exits_with_1_and_one_line_and_no_traceback(tmp_path):
     assert line.startswith(f"fedsieve keep: error: {tmp_path / 'none.npz'}: not a usable artifact")
 
 
+def test_a_file_that_another_run_has_just_deleted_is_named(monkeypatch, tmp_path, capsys):
+    keep = importlib.import_module("fedsieve.stages.keep")
+
+    def bereft(*, x: int = 1) -> None:
+        (tmp_path / "gone.png").read_bytes()
+
+    monkeypatch.setattr(keep, "keep", bereft)
+    assert main(["keep"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"fedsieve keep: error: {tmp_path}/gone.png is missing; ")
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch):
     keep = importlib.import_module("fedsieve.stages.keep")
 
@@ -131,3 +143,8 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     with pytest.raises(ValueError, match="a bug") as caught:
         main(["keep"])
     assert not isinstance(caught.value, InputError)
+
+
+def test_what_stands_without_a_flag_is_shown_by_its_name():
+    new = importlib.import_module("fedsieve.tools.new").new
+    assert "[--folder PATH] KIND NAME" in " ".join(parser(new).format_usage().split())

@@ -38,8 +38,9 @@ EXAMPLES = {
     for page in ("README.md", "docs/extend.md")
     for kind, name, code in EXAMPLE.findall(PAGES[page])
 }
+MINE = "src/fedsieve/aggregators/mine.py"
 USERS_OWN = {f"src/fedsieve/{kind}/{name}.py" for kind, name in EXAMPLES}
-USERS_OWN |= {"config/scans.yaml", "src/fedsieve/aggregators/mine.py"}
+USERS_OWN |= {"config/scans.yaml", "config/mine.yaml", MINE}
 """Files that the reader is told to write."""
 
 FOLDERS = {f"/path/to/{name}" for name in ("data", "folder")}
@@ -63,6 +64,12 @@ def merged(*parts):
 
 def snippets(*pages):
     return merged(*map(yaml.safe_load, blocks("yaml", *pages)))
+
+
+def on_the_demo(*blocks):
+    """The demo's configuration with blocks of YAML on top, as Snakemake puts them together."""
+    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    return merged(demo, *map(yaml.safe_load, blocks))
 
 
 def example(kind, name):
@@ -112,6 +119,8 @@ def workspace(tmp_path_factory):
     for path in (root / "config").glob("*.yaml"):
         path.write_text(yaml.safe_dump(with_one_seed(yaml.safe_load(path.read_text()))))
     (root / "config/scans.yaml").write_text(*blocks("yaml", "docs/own-data.md"))
+    (root / "config/mine.yaml").write_text(*blocks("yaml", "README.md"))
+    shutil.copy(root / "src/fedsieve/aggregators/norm_clip.py", root / MINE)
     archive(root / "my-scans.npz")
     return root
 
@@ -157,12 +166,41 @@ def test_the_workflow_plans_the_examples_by_the_configuration_beside_them(worksp
         assert re.search(rf"output: results/.*/?{re.escape(label)}/.*model\.safetensors", output)
 
 
+@pytest.mark.parametrize("block", blocks("yaml", "README.md", "docs/extend.md"))
+def test_each_configuration_shown_is_whole_on_top_of_the_demo(block, plugin):
+    for (kind, name), code in EXAMPLES.items():
+        plugin(kind, name, code)
+    check(on_the_demo(block), SCHEMA)
+    shown = yaml.safe_load(block)
+    (grid,) = shown.pop("grids").values()
+    listed = {label for labels in grid.values() for label in labels}
+    users = {d.get("sanitize") for d in shown.get("defenses", {}).values()}
+    assert {label for entries in shown.values() for label in entries} <= listed | users
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("command", commands(r"\.venv/bin/python -m pytest tests/contracts"))
+def test_documented_tests_of_a_plugin_are_some(workspace, command):
+    python = command.replace(".venv/bin/python", sys.executable)
+    assert (
+        int(re.findall(r"test_aggregators\.py: (\d+)", run(workspace, f"{python} -q --co"))[0]) > 4
+    )
+
+
 def test_norm_clip_shortens_what_is_longer_than_the_median():
     updates = torch.tensor([[3.0, 4.0], [0.0, 1.0], [0.5, 0.0]])  # lengths 5, 1, 0.5
     plugin = example("aggregators", "norm_clip")
     found, _ = plugin.aggregate(updates, None, None, {}, factor=1.0)
     torch.testing.assert_close(found.weights, torch.tensor([0.2, 1, 1]) / 3)
     torch.testing.assert_close(found.update, torch.tensor([1.1, 1.8]) / 3)
+
+
+def test_majority_sign_steps_to_where_most_clients_want_each_parameter():
+    updates = torch.tensor([[3.0, 4.0, 0.0], [-0.1, 1.0, 1.0], [-0.5, 0.0, -2.0]])
+    plugin = example("aggregators", "majority_sign")
+    found, _ = plugin.aggregate(updates, None, None, {}, step=0.5)
+    assert found.update.tolist() == [-0.5, 0.5, 0.0]
+    torch.testing.assert_close(found.weights, torch.full((3,), 1 / 3))
 
 
 def test_server_momentum_adds_half_of_the_round_before():

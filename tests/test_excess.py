@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from fedsieve.excess import fixed, gate, off_label, own_clusters, posterior, split
+from fedsieve.excess import (
+    fixed,
+    gate,
+    off_label,
+    own_clusters,
+    posterior,
+    sorted_chance,
+    split,
+)
 
 
 def tables(rng, *, clients=10, classes=10, each=600, noise=0.03, shares=None):
@@ -228,6 +236,35 @@ def test_where_nobody_attacks_few_tables_have_a_flagged_cell_and_it_holds_few_sa
     lost = [counts[off_label(counts) > 0].sum() for counts in drawn]
     assert np.mean([n > 0 for n in lost]) < 0.08
     assert max(lost) / drawn[0].sum() < 0.001
+
+
+def test_half_of_many_equal_clients_stand_out_by_two_thirds_of_their_number():
+    assert sorted_chance(np.arange(10)[:, None] < 5) == pytest.approx(10 * 2 / np.pi)
+
+
+@pytest.mark.parametrize("above", [10, 50, 150])
+def test_what_sorted_chance_explains_is_what_sorted_normal_deviates_do(above):
+    rng, n = np.random.default_rng(0), 200
+    values = np.sort(rng.standard_normal((400, n)))
+    high = np.arange(n) >= n - above
+    apart = values[:, high].mean(axis=1) - values[:, ~high].mean(axis=1)
+    explained = apart**2 * above * (n - above) / n  # of the squares, by two means
+    assert sorted_chance(high[:, None]) == pytest.approx(explained.mean(), rel=0.03)
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.3])
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_hundred_small_clients_drawn_alike_hardly_a_cell_is_flagged(seed, noise):
+    counts = tables(np.random.default_rng(seed), clients=100, each=60, noise=noise)
+    assert len({cell[1:] for cell in flagged(counts)}) <= 2  # of 90; without a margin 50 and more
+
+
+@pytest.mark.parametrize("malicious", [5, 40])
+def test_of_a_hundred_small_clients_those_that_flip_half_of_a_class_are_all_found(malicious):
+    counts = tables(np.random.default_rng(0), clients=100, each=60, noise=0.1)
+    counts = poisoned(counts, range(malicious), looks=6, label=0, share=0.5)
+    found = {client for client, looks, label in flagged(counts) if (looks, label) == (6, 0)}
+    assert found == set(range(malicious))
 
 
 def test_an_attack_by_all_clients_alike_is_not_found():

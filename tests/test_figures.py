@@ -87,10 +87,11 @@ def test_defense_without_values_is_not_drawn():
         (["flip"], [0.25], (2, 1)),
         (["flip", "patch"], [0.25, 0.5], (2, 4)),
         (["flip", "patch", "hybrid"], [0.25, 0.5, 0.75], (6, 3)),
-        (["flip"], [0.05 * i for i in range(1, 9)], (4, 4)),
+        (["flip"], [0.05 * i for i in range(1, 6)], (2, 5)),
+        (["flip"], [0.05 * i for i in range(1, 11)], (4, 5)),
     ],
 )
-def test_panels_wrap_at_four(attacks, ratios, layout):
+def test_panels_wrap_at_five(attacks, ratios, layout):
     shown = panels(figures.curves(rounds_of(attacks, ratios), ORDER))
     assert len(shown) == 2 * len(attacks) * len(ratios)
     across = max(ax.get_subplotspec().colspan.stop for ax in shown)

@@ -44,9 +44,9 @@ def flat(found):
 
 
 def trained(model, data, sgd, local_loss=None, n_rows=40):
-    values, gradient = bind(model)
+    values = bind(model)
     steps = batches(np.arange(n_rows), sgd, np.random.default_rng(1))
-    loss = train_client(model, values, gradient, data, steps, sgd, local_loss)
+    loss = train_client(model, data, steps, sgd, local_loss)
     return values, loss
 
 

@@ -4,6 +4,7 @@ import platform
 import shutil
 import socket
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_formatting_changes_nothing(edit, tmp_path):
 def test_a_changed_constant_changes_the_digest_of_those_that_reach_it(edit):
     stages = {name: f"fedsieve.stages.{name}" for name in ("train", "features", "keep", "oracle")}
     before = {name: provenance.digest(module) for name, module in stages.items()}
-    edit("features.py", "CHUNK = 250", "CHUNK = 251")
+    edit("features.py", "CHUNK = 64", "CHUNK = 65")
     changed = {name for name, module in stages.items() if provenance.digest(module) != before[name]}
     assert changed == {"train", "features"}
 
@@ -216,6 +217,14 @@ def test_another_commit_resumes_the_checkpoint_and_changes_no_digest(
 
 def test_peak_memory_is_in_megabytes():
     assert 50 < provenance.peak_memory_mb() < 50_000
+
+
+def test_peak_memory_is_not_that_of_the_process_that_started_this_one():
+    ballast = bytearray(800_000_000)
+    code = "from fedsieve import provenance; print(provenance.peak_memory_mb())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(ballast) > 0
+    assert float(done.stdout) < 400
 
 
 def test_a_plugin_outside_the_package_counts_by_its_content_not_by_its_place(tmp_path, monkeypatch):

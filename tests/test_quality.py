@@ -177,11 +177,11 @@ def test_where_there_is_nothing_to_separate_the_panel_says_so():
     assert "nothing to tell apart" in ax.get_title()
 
 
-def test_panels_of_updates_measure_what_they_draw_and_wrap_at_four():
-    given = [two_groups(n) for n in (1, 2, 3, 4, 4)]
+def test_panels_of_updates_measure_what_they_draw_and_wrap_at_five():
+    given = [two_groups(n) for n in (1, 2, 3, 4, 4, 4)]
     shown = panels(quality.updates(given, "title"))
     assert [ax.get_title().split("\n")[0] for ax in shown] == [run.title for run in given]
     assert "LDA 100.0 %, majority 70.0 %" in shown[2].get_title()
-    assert [ax.get_subplotspec().rowspan.start for ax in shown] == [0, 0, 0, 0, 1]
-    assert [bool(ax.get_xlabel()) for ax in shown] == [False, True, True, True, True]
-    assert [bool(ax.get_ylabel()) for ax in shown] == [True, False, False, False, True]
+    assert [ax.get_subplotspec().rowspan.start for ax in shown] == [0, 0, 0, 0, 0, 1]
+    assert [bool(ax.get_xlabel()) for ax in shown] == [False, True, True, True, True, True]
+    assert [bool(ax.get_ylabel()) for ax in shown] == [True, False, False, False, False, True]

@@ -1,8 +1,9 @@
+import ast
 import sys
 
 import pytest
 
-from fedsieve import registry
+from fedsieve import detectors, registry
 from fedsieve.errors import InputError
 
 SOURCE = '''
@@ -88,6 +89,14 @@ def test_a_missing_constant_is_refused_with_file_and_name():
         registry.constant("detectors", "screen", "ROUNDS")
 
 
+def test_a_syntax_error_names_file_and_line(plugin):
+    with pytest.raises(SyntaxError):
+        plugin("detectors", "late", "\nx = (")
+    for read in (registry.constant, lambda kind, name, _: registry.check(kind, {"use": name})):
+        with pytest.raises(InputError, match=r"^src/fedsieve/detectors/late\.py:2: '\(' was never"):
+            read("detectors", "late", "x")
+
+
 def test_available_are_the_files_of_a_folder_but_those_with_an_underscore(plugin):
     before = set(registry.available("detectors"))
     plugin("detectors", "_shared", "")
@@ -115,7 +124,10 @@ def outside(tmp_path, monkeypatch):
     (tmp_path / "detectors").mkdir()
     (tmp_path / "detectors/elsewhere.py").write_text(OUTSIDE)
     monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
+    searched = detectors.__path__
+    before = list(searched)
     yield tmp_path
+    searched[:] = before
     sys.modules.pop("fedsieve.detectors.elsewhere", None)
 
 
@@ -134,8 +146,47 @@ def test_a_name_that_the_package_has_too_is_refused_with_both_files(outside):
         registry.load("detectors", "screen")
 
 
+def test_an_unknown_name_is_said_to_lie_in_none_of_the_places_that_were_searched(outside):
+    both = f"no src/fedsieve/detectors/elsewere.py nor {outside}/detectors/elsewere.py"
+    with pytest.raises(InputError, match=rf"{both} \(did you mean 'elsewhere'\?"):
+        registry.check("detectors", {"use": "elsewere"})
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_with_what_it_misses(outside):
+    (outside / "detectors/elsewhere.py").write_text("import no_such_module\n" + OUTSIDE)
+    said = f"{outside}/detectors/elsewhere.py cannot be imported: No module named 'no_such_module'"
+    with pytest.raises(InputError, match=said):
+        registry.load("detectors", "elsewhere")
+
+
 def test_folders_to_look_in_are_absolute_and_named_once(outside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     registry.look_in([tmp_path.name, "more"])
     wanted = [outside / "detectors", tmp_path.parent / "more/detectors"]
     assert registry.places("detectors")[1:] == wanted
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fitting", "other"),
+    [
+        ("int", [3, -1], [3.0, True, "3", None, [3]]),
+        ("float", [3, 0.5], [True, "0.5", float("nan"), float("inf"), None]),
+        ("int | None", [3, None], ["3", 0.5]),
+        ("Sequence[float]", [[], [1, 0.5]], [1, ["x"], {"a": 1}]),
+        ("Sequence[Sequence[int]]", [[[1]]], [[1]]),
+        ("bool", [True], [1, "yes"]),
+        ("'int'", [3], ["3", 0.5]),
+        ("'int | None'", [3, None], ["3"]),
+        ("'no type'", ["anything"], []),
+        ("Optional[int]", [3, None], ["3"]),
+        ("typing.Optional[float]", [0.5, None], ["0.5"]),
+        ("Literal['a', 'b']", ["a", "b"], ["c", 1, None]),
+        ("typing.Literal['a']", ["a"], ["b"]),
+        ("Literal[1, -2]", [1, -2], [True, 1.0, 2, "1"]),
+        ("np.random.Generator", ["anything"], []),
+    ],
+)
+def test_a_value_fits_an_annotation_or_does_not(annotation, fitting, other):
+    wanted = ast.parse(annotation, mode="eval").body
+    assert [v for v in fitting if not registry.fits(v, wanted)] == []
+    assert [v for v in other if registry.fits(v, wanted)] == []

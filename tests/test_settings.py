@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fedsieve import registry
@@ -19,10 +19,22 @@ PLUGINS = {
     "datasets/images.py": "def fetch(raw): ...\ndef read(raw): ...",
     "models/net.py": "def build(in_shape, n_classes, *, width=8): ...",
     "partitions/deal.py": "def assign(labels, *, n_clients, rng): ...",
-    "attacks/flip.py": "def poison(data, rows, *, rng, source, target, share=1): ...",
-    "sanitizers/vote.py": "def server(messages, state, *, n_clusters=10): ...",
-    "detectors/screen.py": "def report(view, broadcast, *, depth=1): ...",
-    "aggregators/mean.py": "def aggregate(updates, cohort, n_samples, state, *, trim=0): ...",
+    "attacks/flip.py": """
+def poison(data, rows, *, rng, source, target, share=1): ...
+def probe(test, *, source, target, share=1): ...
+""",
+    "sanitizers/vote.py": """
+from others import client, keep
+def server(messages, state, *, n_clusters=10): ...
+""",
+    "detectors/screen.py": """
+def report(view, broadcast, *, depth=1): ...
+def flag(reports, state): ...
+""",
+    "aggregators/mean.py": """
+init = dict
+def aggregate(updates, cohort, n_samples, state, *, trim=0): ...
+""",
 }
 VALID = yaml.safe_load("""
 data_root: data
@@ -106,6 +118,8 @@ def test_a_folder_of_plugins_must_hold_some(tmp_path):
     folders = [str(tmp_path / "mine"), str(tmp_path)]
     [line] = problems(VALID | {"plugins": folders})
     assert line.startswith(f"plugins[1]: {tmp_path} holds none of the folders datasets/, ")
+    [line] = problems(VALID | {"plugins": [str(tmp_path / "mien")]})
+    assert line == f"plugins[0]: there is no folder {tmp_path}/mien"
     [line] = problems(VALID | {"plugins": "mine"})
     assert line == "plugins: must be a list, each entry text, not 'mine'"
 
@@ -162,6 +176,41 @@ def test_plugins_and_their_parameters_are_checked(path, value, key, says):
     (line,) = problems(changed(path, value))
     assert line.startswith(f"{key}: ")
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "says"),
+    [
+        (
+            "def init(n, layout): ...\ndef agregate(): ...",
+            "use",
+            "defines no 'aggregate' (did you mean",
+        ),
+        ("from others import init", "use", "defines no 'aggregate'; known here: none"),
+        ("def aggregate(): ...", "use", "defines no 'init'; known here: aggregate"),
+        ("import os\ndef aggregate()\n    pass", "use", "aggregators/late.py:2: expected ':'"),
+        (
+            "def init(n, layout): ...\ndef aggregate(updates, k=1): ...",
+            "k",
+            "is no parameter of late yet: put '*,' before k in aggregate",
+        ),
+    ],
+)
+def test_what_a_plugin_lacks_is_found_in_its_source(source, key, says, tmp_path, monkeypatch):
+    (tmp_path / "aggregators").mkdir()
+    (tmp_path / "aggregators/late.py").write_text(source)
+    monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
+    given = {"use": "late", "k": 2} if key == "k" else {"use": "late"}
+    (line,) = problems(changed("defenses/vote/aggregate", given))
+    assert line.startswith(f"defenses.vote.aggregate.{key}: ")
+    assert says in line
+
+
+def test_functions_that_a_plugin_imports_count(tmp_path, monkeypatch):
+    (tmp_path / "aggregators").mkdir()
+    (tmp_path / "aggregators/late.py").write_text("from others import *")
+    monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
+    check(changed("defenses/vote/aggregate", {"use": "late"}), SCHEMA)
 
 
 def test_a_number_of_malicious_clients_may_be_no_word_but_oracle():
@@ -312,6 +361,7 @@ odd = st.one_of(
     st.one_of(st.text(max_size=6), st.integers(), st.none(), st.booleans()),
     odd,
 )
+@example(("defenses",), "retype", None, {"A" * n: 0 for n in range(1, 15)})  # more than are shown
 def test_whatever_is_changed_passes_or_is_an_input_error_that_names_a_key(
     path, change, name, value
 ):
@@ -327,7 +377,7 @@ def test_whatever_is_changed_passes_or_is_an_input_error_that_names_a_key(
     except InputError as error:
         first, *lines = str(error).split("\n  ")
         assert re.fullmatch(r"the configuration has \d+ problems?:", first)
-        assert all(re.match(r".*: \S", line) for line in lines)
+        assert all(re.match(r".*: \S|and \d+ more$", line) for line in lines)
 
 
 def test_complete_adds_what_is_built_in_and_changes_nothing(monkeypatch):
@@ -415,3 +465,9 @@ def test_no_mapping_of_the_schema_takes_unknown_keys_by_accident():
     found = list(mappings(SCHEMA))
     assert len(found) > 10
     assert all("additionalProperties" in part for part in found)
+
+
+def test_a_long_list_of_problems_fits_on_a_screen():
+    lines = problems(changed("grids/one/ratio", list(range(1, 99))))
+    assert len(lines) == 21
+    assert lines[-1] == "and 78 more"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from fedsieve import rendering, tables
+from fedsieve import overview, rendering, tables
 from fedsieve.statistics import positions, summarize
 
 ORDER = ["none", "krum", "fdsd", "perfect", "patch", "hybrid", "flip"]
@@ -268,6 +268,20 @@ def test_cells_of_a_defense_outside_its_domain_are_marked_and_their_floor_is_not
     assert table.loc[("50 %", "krum")].tolist() == ["50.0 ± 0.0*", "50.0 ± 0.0*", "50.0 ± 0.0"]
     assert not table.loc[("50 %", "none"), ("flip", "accuracy %")].endswith("*")
     assert "*: outside the defense's own conditions" in rendering.to_markdown(table, "A note.")
+
+
+def test_cells_of_a_run_that_diverged_are_marked_beside_other_marks():
+    rows = [("flip", 0.5, "krum", m, [0.0, 0.5]) for m in ("outside_domain", "diverged")]
+    rows += [("flip", 0.5, "fdsd", "diverged", [0.0, 0.5]), ("flip", 0.5, "none", "diverged", [0])]
+    rows += [("flip", 0.5, name, "accuracy", [0.5]) for name in ("krum", "fdsd", "none")]
+    summary = summarize(metrics_of(*rows))
+    table = tables.paper_table(summary, ORDER)
+    found = dict(zip(table.index.get_level_values("defense"), table.iloc[:, 0], strict=True))
+    assert found == {"krum": "50.0*!", "fdsd": "50.0!", "none": "50.0"}
+    assert "!: training diverged" in rendering.to_markdown(table, "A note.")
+    shown = overview.results(summary, ORDER, [])["rows"]
+    marks = {row["defense"]: [cell.mark for cell in row["cells"]] for row in shown}
+    assert marks == {"krum": ["*!"], "fdsd": ["!"], "none": [""]}
 
 
 def test_differences_are_points_paired_by_seed():

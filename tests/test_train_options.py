@@ -135,6 +135,25 @@ def score(written, stage, folder):
     return read_json(folder / "metrics.json")
 
 
+SOURCES = """
+from fedsieve.attacks import label_flip
+
+def probe(test, *, source):
+    return label_flip.probe(test, source=source[0], target=2)
+"""
+
+
+def test_the_recall_of_a_source_is_scored_where_source_is_one_class(
+    plugin, written, stage, tmp_path
+):
+    assert score(written, stage, tmp_path)["source_recall"] is not None
+    plugin("attacks", "sources", SOURCES)
+    several = {"use": "sources", "source": [3, 1]}
+    found = score(written | {"attack": several}, stage, tmp_path)
+    assert found["asr"] is not None
+    assert "source_recall" not in found
+
+
 def test_without_a_screening_at_the_end_the_flags_that_held_last_are_scored(
     written, stage, tmp_path
 ):
@@ -143,6 +162,15 @@ def test_without_a_screening_at_the_end_the_flags_that_held_last_are_scored(
     found = score(written | {"screened": nothing}, stage, tmp_path)
     rounds = pd.read_csv(tmp_path / "rounds.csv", index_col="round")
     assert found["screening.recall"] == rounds["detection.recall"][5]
+
+
+def test_a_run_whose_loss_is_no_number_any_more_has_diverged(training, written, stage, tmp_path):
+    assert score(written, stage, tmp_path)["diverged"] == 0
+    wild = training(tmp_path, rounds=4, keep=[])
+    wild["task"]["local"] = wild["task"]["local"] | {"lr": 1e12}
+    stage("train")(**wild)
+    # the first round's loss is that of the initial model; what it makes of it is no number
+    assert score(wild, stage, tmp_path)["diverged"] >= 0.5
 
 
 def test_local_accuracy_of_several_labels_is_refused_before_any_training(

@@ -36,6 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"fedsieve {name}: error: {error}", file=sys.stderr)
         return 1
+    except FileNotFoundError as error:
+        lost = f"{error.filename} is missing; does another run remake it? Give the command again"
+        print(f"fedsieve {name}: error: {lost}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -76,7 +80,7 @@ def parser(function: Callable[..., None]) -> argparse.ArgumentParser:
     hints = typing.get_type_hints(function)
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            made.add_argument(name, **_reading(hints[name]))
+            made.add_argument(name, **_reading(hints[name]) | {"metavar": name.upper()})
             continue
         required = parameter.default is parameter.empty
         made.add_argument(

@@ -11,12 +11,13 @@ tuned on it.
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from numpy.lib.npyio import NpzFile
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from fedsieve.artifacts import UNREADABLE
-from fedsieve.errors import InputError
+from fedsieve.checks import check_learnable, described
+from fedsieve.errors import InputError, wrong
 from fedsieve.records import Dataset, Images
 
 LABELS = ("auto", "single", "multi")
@@ -61,7 +62,7 @@ def read_npz(
     multi = labels == "multi" or (labels == "auto" and columns > 1)
     if first_labels is not None and (multi or not 0 < first_labels <= columns > 1):
         wanted = f"labels: single and 1 to {columns} of several 0/1 labels"
-        raise _wrong(path, "first_labels", str(first_labels), wanted)
+        raise wrong(path, "first_labels", str(first_labels), wanted)
     table = np.concatenate([train_table, test_table])
     if multi or columns > 1:
         _check_binary(path, table)
@@ -71,26 +72,26 @@ def read_npz(
     names = _names(path, n_names, class_names)[:first_labels]
     train = _dataset(train_images, train_table, names, multi)
     test = _dataset(test_images, test_table, names, multi)
-    _check_learnable(path, train, test)
+    check_learnable(path, train, test)
     return train, test
 
 
 def _read_split(path: Path, split: str) -> tuple[Images, Table]:
     """Read one split, its images as ``[samples, channels, height, width]``."""
     images, labels = _array(path, f"{split}_images"), _array(path, f"{split}_labels")
-    found = _describe(images)
+    found = described(images)
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
         wanted = "uint8 [samples, height, width], [..., 1] or [..., 3]"
-        raise _wrong(path, f"{split}_images", found, wanted)
+        raise wrong(path, f"{split}_images", found, wanted)
     if not images.size:
-        raise _wrong(path, f"{split}_images", found, "at least one sample and pixel")
+        raise wrong(path, f"{split}_images", found, "at least one sample and pixel")
     if labels.dtype.kind not in "iub" or labels.ndim not in (1, 2) or not labels.size:
         wanted = "integers [samples], [samples, 1] or [samples, labels]"
-        raise _wrong(path, f"{split}_labels", _describe(labels), wanted)
+        raise wrong(path, f"{split}_labels", described(labels), wanted)
     if len(labels) != len(images):
-        raise _wrong(path, f"{split}_labels", _describe(labels), f"{len(images)} rows, as images")
+        raise wrong(path, f"{split}_labels", described(labels), f"{len(images)} rows, as images")
     table = labels.reshape(len(labels), -1).astype(np.int64)
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), table
 
@@ -119,19 +120,19 @@ def _dataset(images: Images, table: Table, names: tuple[str, ...], multi: bool) 
 def _names(path: Path, n_names: int, given: list[str] | None) -> tuple[str, ...]:
     names = tuple(str(name) for name in (range(n_names) if given is None else given))
     if len(set(names)) != n_names or len(names) != n_names:
-        raise _wrong(path, "class_names", str(given), f"{n_names} different names")
+        raise wrong(path, "class_names", str(given), f"{n_names} different names")
     return names
 
 
 def _check_same(path: Path, key: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     if found != wanted:
-        raise _wrong(path, key, f"{list(found)} per sample", f"{list(wanted)}, as in training")
+        raise wrong(path, key, f"{list(found)} per sample", f"{list(wanted)}, as in training")
 
 
 def _check_binary(path: Path, table: Table) -> None:
     if table.min() < 0 or table.max() > 1:
         found = f"values from {table.min()} to {table.max()}"
-        raise _wrong(path, "train_labels, test_labels", found, "0 or 1 for each of several labels")
+        raise wrong(path, "train_labels, test_labels", found, "0 or 1 for each of several labels")
 
 
 def _count_classes(path: Path, table: Table, given: list[str] | None) -> int:
@@ -141,32 +142,5 @@ def _count_classes(path: Path, table: Table, given: list[str] | None) -> int:
     if present[0] < 0 or present[-1] >= n_classes:
         found = f"values from {present[0]} to {present[-1]}"
         wanted = f"0 to {n_classes - 1}, without gaps unless class_names names every class"
-        raise _wrong(path, "train_labels, test_labels", found, wanted)
+        raise wrong(path, "train_labels, test_labels", found, wanted)
     return n_classes
-
-
-def _check_learnable(path: Path, train: Dataset, test: Dataset) -> None:
-    """Raise InputError for an empty split, a single class, or one that only the test set has."""
-    for key, data in (("train_labels", train), ("test_labels", test)):
-        if not len(data.labels):
-            raise _wrong(path, key, "no image with exactly one of the labels", "at least one")
-    if len(train.classes) < 2 and not train.multi_label:
-        raise _wrong(path, "train_labels", "one class", "at least two")
-    if unseen := np.flatnonzero(_present(test) & ~_present(train)).tolist():
-        names = [train.classes[number] for number in unseen]
-        raise _wrong(path, "test_labels", f"classes {names}", "only classes that train_labels has")
-
-
-def _present(data: Dataset) -> Bool[np.ndarray, " classes"]:
-    """Whether each class has a sample."""
-    if data.multi_label:
-        return np.any(data.labels, axis=0)
-    return np.isin(np.arange(len(data.classes)), data.labels)
-
-
-def _describe(array: np.ndarray) -> str:
-    return f"{array.dtype} {list(array.shape)}"
-
-
-def _wrong(path: Path, key: str, found: str, wanted: str) -> InputError:
-    return InputError(f"{path}: {key}: found {found}, wanted {wanted}")

@@ -5,7 +5,9 @@ and CSV. The bytes of an artifact depend on its content alone: no time stamps, s
 """
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import json
 import os
 import zipfile
@@ -17,12 +19,19 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
+from safetensors import SafetensorError
 
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Message, Partition, Poisoning, Verdict, View
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What a damaged archive may raise: RuntimeError where a header claims encryption or the like."""
+
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+"""Why a disk does not take a file."""
+
+SEAL = "user.fedsieve.sha256"
+"""Extended attribute that holds the checksum of an artifact."""
 
 Expected = Mapping[str, tuple[str, int | tuple[int, ...]]]
 """Name of each array -> its dtype kinds (numpy's letters, e.g. "u", "if") and its dimensions."""
@@ -53,16 +62,46 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it there once the block has succeeded.
 
     A reader therefore sees the old file or the whole new one, whatever kills the writer.
+
+    Raises:
+        InputError: where the disk is full or may not be written; safetensors has an error of its
+            own for that.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb") as file:
+            seal(partial)
             os.fsync(file.fileno())
         partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno not in REFUSED:
+            raise
+        raise InputError(
+            f"{path}: cannot be written: {error}. Make room on the disk, or allow writing to the "
+            "folder, and run the workflow again; what is finished stays."
+        ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk refuses this, too
+            partial.unlink(missing_ok=True)
+
+
+def seal(path: Path) -> None:
+    """Note a file's checksum beside its content, where the file system has room for such notes."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setxattr(path, SEAL, checksum(path))
+
+
+def check_seal(path: Path) -> bool:
+    """Whether an artifact has a seal; InputError if it has, and is not as it was written."""
+    try:
+        expected = os.getxattr(path, SEAL)
+    except (OSError, AttributeError):  # no file, no seal, or no system that has them
+        return False
+    if checksum(path) != expected:
+        raise broken(path, "it is not as it was written")
+    return True
 
 
 @contextlib.contextmanager
@@ -93,18 +132,19 @@ def read_arrays(
         InputError: where the file is unreadable, an array is missing, of another type or number
             of dimensions, or not finite. The message names file and array.
     """
+    sealed = check_seal(path)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as content:
-            if damaged := content.testzip():
+            if not sealed and (damaged := content.testzip()):
                 raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
             with NpzFile(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in expected or archive.files}
     except UNREADABLE as error:
-        raise _broken(path, str(error)) from error
+        raise broken(path, str(error)) from error
     for name, array in arrays.items():
         _check(path, name, array, *(expected[name] if expected else _ANY))
         if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise _broken(path, f"{name} holds NaN or infinity")
+            raise broken(path, f"{name} holds NaN or infinity")
     return arrays
 
 
@@ -116,12 +156,13 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object."""
+    check_seal(path)
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(), parse_constant=_no_number)
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:
-        raise _broken(path, str(error)) from error
+        raise broken(path, str(error)) from error
     return content
 
 
@@ -151,7 +192,7 @@ def read_data(path: Path) -> tuple[Dataset, Dataset]:
     for split in ("train", "test"):
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
         if len(images) != len(labels):
-            raise _broken(path, f"{len(images)} {split} images but {len(labels)} labels")
+            raise broken(path, f"{len(images)} {split} images but {len(labels)} labels")
         splits.append(Dataset(images, labels, classes))
     return splits[0], splits[1]
 
@@ -200,7 +241,7 @@ def read_verdict(path: Path, n_samples: int) -> Verdict:
     arrays = read_arrays(path, {"keep": ("b", 1), "repaired": ("i", 1)})
     for array in arrays.values():
         if len(array) != n_samples:
-            raise _broken(path, f"{len(array)} samples where {n_samples} are expected")
+            raise broken(path, f"{len(array)} samples where {n_samples} are expected")
     return Verdict(**arrays)
 
 
@@ -209,10 +250,21 @@ def _check(
 ) -> None:
     allowed = (dimensions,) if isinstance(dimensions, int) else dimensions
     if array.dtype.kind not in kinds or array.ndim not in allowed:
-        raise _broken(path, f"{name} is {array.dtype} with {array.ndim} dimensions")
+        raise broken(path, f"{name} is {array.dtype} with {array.ndim} dimensions")
 
 
-def _broken(path: Path, why: str) -> InputError:
+def checksum(path: Path) -> bytes:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().encode()
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def broken(path: Path, why: str) -> InputError:
+    """Say what is wrong with an artifact, and how to make it anew."""
     return InputError(
         f"{path}: not a usable artifact: {why}. Delete it and run the workflow again; "
         "only this file and what depends on it are made anew."

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedsieve.artifacts import replacing
+from fedsieve.artifacts import checksum, replacing
 from fedsieve.records import Verdict
 from fedsieve.rounds import ServerState
 
@@ -42,8 +42,7 @@ def key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
     """
     made = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in inputs:
-        with path.open("rb") as file:
-            made.update(hashlib.file_digest(file, "sha256").digest())
+        made.update(checksum(path))
     return made.hexdigest()
 
 

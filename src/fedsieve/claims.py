@@ -15,6 +15,9 @@ DIRECTION = "direction only"
 REFUTED = "not reproduced"
 UNTESTED = "not testable here"
 
+_UNRUN = {"here": "", "n": "", "verdict": UNTESTED, "why": "None of its cells was run."}
+"""What the ledger has on a claim about cells that its grid, as configured, leaves out."""
+
 TOLERANCE = 0.01
 """How far a mean may lie from a paper's number that is outside its interval: papers give neither
 seeds nor spread."""
@@ -43,6 +46,10 @@ RULES = {
 """The rule for each kind of claim, as the ledger states it."""
 
 
+class _UnrunError(Exception):
+    """A grid, as configured, has none of a claim's cells."""
+
+
 def ledger(name: str, claim: Mapping[str, Any], summary: pd.DataFrame) -> list[dict[str, str]]:
     """Rows of the ledger for one claim.
 
@@ -62,8 +69,11 @@ def ledger(name: str, claim: Mapping[str, Any], summary: pd.DataFrame) -> list[d
         return [head | found[0] | {"why": claim["untested"]}]
     (kind,) = set(RULES) & set(claim)
     judge = {"published": _published, "beats": _beats, "reaches": _reaches, "exceeds": _exceeds}
-    rows = judge[kind](claim, claim[kind], summary)
-    return [head | row | {"rule": kind} | tail for row in rows]
+    try:
+        rows = list(judge[kind](claim, claim[kind], summary))
+    except _UnrunError:
+        rows = [{"says": claim["says"], **_UNRUN}]
+    return [head | tail | row | {"rule": kind} for row in rows]
 
 
 def _published(
@@ -72,7 +82,11 @@ def _published(
     """A row for each cell of a paper's table: accuracy and attack success, in per cent."""
     for attack, defenses in table["cells"].items():
         for defense, (accuracy, asr) in defenses.items():
+            says = f"{attack}, {100 * table['ratio']:g} %, {defense}: {accuracy} / {asr}"
             cell = _cells(summary, [attack], [table["ratio"]], [defense])
+            if cell.empty:
+                yield {"says": says, **_UNRUN}
+                continue
             near, shown, seeds = [], [], []
             for metric, number in (("accuracy", accuracy), ("asr", asr)):
                 row = cell[cell["metric"] == metric].iloc[0]
@@ -80,7 +94,7 @@ def _published(
                 shown.append(_mean(row))
                 seeds.append(int(row["n"]))
             yield {
-                "says": f"{attack}, {100 * table['ratio']:g} %, {defense}: {accuracy} / {asr}",
+                "says": says,
                 "here": " / ".join(shown),
                 "n": _counts(seeds),
                 **_verdict(all(near), any(near)),
@@ -109,7 +123,7 @@ def _reaches(
     met = sign * values >= sign * rule["bound"] - ROUNDING
     verdict = _verdict(met.all(), sign * values.mean() >= sign * rule["bound"])
     low, high, mean = _range(values)
-    here = f"{low} to {high}, mean {mean}"
+    here = f"{low} to {high}, mean {mean}{_part(means, rule)}"
     return [{"says": claim["says"], "here": here, "n": n, **verdict}]
 
 
@@ -125,18 +139,33 @@ def _exceeds(
         sign * difference.mean() > 0 and (sign * difference > 0).mean() > 0.5,
     )
     low, high, mean = _range(difference)
-    here = f"{low} to {high} points, mean {mean}"
+    here = f"{low} to {high} points, mean {mean}{_part(means, rule)}"
     return [{"says": claim["says"], "here": here, "n": n, **verdict}]
 
 
 def _means(
     rule: Mapping[str, Any], defenses: Sequence[str], summary: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
-    """Mean of a rule's metric, a row per cell and a column per defense; and over how many seeds."""
+    """Mean of a rule's metric, a row per cell and a column per defense; and over how many seeds.
+
+    A cell counts if all of the defenses have it.
+
+    Raises:
+        _UnrunError: where none does.
+    """
     found = _cells(summary, rule["attack"], rule["ratio"], defenses)
     found = found[found["metric"] == rule["metric"]]
     means = found.pivot_table(index=["attack", "ratio"], columns="defense", values="mean")
+    means = means.reindex(columns=list(defenses)).dropna()
+    if means.empty:
+        raise _UnrunError
     return means, _counts(found["n"])
+
+
+def _part(means: pd.DataFrame, rule: Mapping[str, Any]) -> str:
+    """How many of a rule's cells were run, where it is not all."""
+    wanted = len(rule["attack"]) * len(rule["ratio"])
+    return "" if len(means) == wanted else f", {len(means)} of {wanted} cells"
 
 
 def _verdict(reproduced: Any, direction: Any) -> dict[str, str]:

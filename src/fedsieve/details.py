@@ -12,6 +12,7 @@ from tabulate import tabulate
 from fedsieve import look
 from fedsieve.overview import ranked
 from fedsieve.statistics import LABELS
+from fedsieve.tidy import read_table
 
 Config = Mapping[str, Any]
 
@@ -58,7 +59,7 @@ def scenarios(
 def read_runs(path: Path) -> pd.DataFrame:
     """Read the table of a grid's runs (stage ``runs``); lists of clients are text."""
     lists = ["malicious", "mistrusted"]
-    runs = pd.read_csv(path, dtype=dict.fromkeys(lists, str))
+    runs = read_table(path, dtype=dict.fromkeys(lists, str))
     return runs.assign(**runs[lists].fillna(""))
 
 

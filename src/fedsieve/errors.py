@@ -10,6 +10,11 @@ class InputError(ValueError):
     """
 
 
+def wrong(where: object, key: str, found: str, wanted: str) -> InputError:
+    """Say what a key of a file holds, or a function of a plug-in returned, and what was wanted."""
+    return InputError(f"{where}: {key}: found {found}, wanted {wanted}")
+
+
 def check_share(parameter: str, value: object) -> None:
     """Raise InputError unless ``value`` lies in [0, 1]."""
     if not isinstance(value, int | float) or not 0 <= value <= 1:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fedsieve import registry
+from fedsieve.checks import check_array, check_exchange, check_repair
 from fedsieve.records import Message, Verdict, View, keeping
 from fedsieve.rng import stream
 
@@ -32,7 +35,8 @@ def client_step(
     """One client's part of an exchange: its message to the server, and what it remembers."""
     rng = stream(seed, "sanitize", before_round, exchange, view.client)
     step = _bound("client", spec, rng=rng, exchange=exchange, judgement=judgement)
-    return step(view, broadcast, memory)
+    where = registry.file_of("sanitizers", spec)
+    return check_exchange(where, "client", step(view, broadcast, memory))
 
 
 def server_step(
@@ -48,7 +52,7 @@ def server_step(
     """The server's part of an exchange: its broadcast, and what it remembers."""
     rng = stream(seed, "sanitize", before_round, exchange, "server")
     step = _bound("server", spec, rng=rng, exchange=exchange, judgement=judgement)
-    return step(messages, state)
+    return check_exchange(registry.file_of("sanitizers", spec), "server", step(messages, state))
 
 
 def decide(
@@ -62,7 +66,13 @@ def decide(
     """One client's verdict on its samples after the last exchange."""
     keep = _bound("keep", spec, judgement=judgement)(view, broadcast, memory)
     repair = _bound("repair", spec, optional=True, judgement=judgement)
-    return Verdict(keep, repair(view, broadcast, memory)) if repair else keeping(keep)
+    where = registry.file_of("sanitizers", spec)
+    check_array(where, "keep", keep, np.bool_, (len(view.labels),))
+    if repair is None:
+        return keeping(keep)
+    repaired = repair(view, broadcast, memory)
+    check_repair(where, repaired, keep, view.n_classes)
+    return Verdict(keep, repaired)
 
 
 def judge(

@@ -26,7 +26,7 @@ FEATURE_GROUPS: dict[str, dict[str, Any]] = {
 }
 """What became of a sample, and how it is drawn."""
 
-PER_LINE = 4
+PER_LINE = 5
 """Panels beside each other."""
 
 _COLUMNS = {

@@ -3,9 +3,9 @@
 A step of a small network is some dozens of kernels, each over before Python has launched the next.
 A graph needs one launch, and reads and writes the same memory each time: batches are copied there.
 
-The whole step is captured, from the zeroing of the gradient to the new weights.
+The whole step is captured, from the images to the new weights.
 ``torch.cuda.make_graphed_callables`` would capture the model's two passes alone, and leave Python
-to launch the loss, the update and autograd's own additions to the gradient.
+to launch the loss and the update.
 """
 
 import os
@@ -25,6 +25,7 @@ from fedsieve.local import (
     Step,
     Train,
     TrainingData,
+    at_rest,
     drawn,
     sgd_step,
     train_client,
@@ -80,18 +81,17 @@ def recorder(capture: Capture) -> Train:
 
     def train(
         model: nn.Module,
-        values: Tensor,
-        gradient: Tensor,
         data: TrainingData,
         steps: Iterator[Step],
         sgd: Sgd,
         local_loss: LocalLoss | None,
     ) -> float:
         if local_loss is not None:
-            return train_client(model, values, gradient, data, steps, sgd, local_loss)
-        key = values.data_ptr(), sgd  # nothing else comes to lie there: the replica holds it
+            return train_client(model, data, steps, sgd, local_loss)
+        # nothing else comes to lie there: the replica holds it
+        key = next(model.parameters()).data_ptr(), sgd
         if key not in known:
-            known[key] = _replica(model, values, gradient)
+            known[key] = _replica(model)
         return _train(known[key], data, steps, sgd, capture)
 
     return train
@@ -133,9 +133,9 @@ def untouched(tensors: Sequence[Tensor]) -> Iterator[None]:
         tensor.copy_(kept)
 
 
-def _replica(model: nn.Module, values: Tensor, gradient: Tensor) -> Replica:
-    net = Learner(model, values[: len(gradient)], gradient, torch.zeros_like(gradient))
-    return Replica(net, torch.zeros((), device=values.device))
+def _replica(model: nn.Module) -> Replica:
+    net = at_rest(model)
+    return Replica(net, torch.zeros((), device=net.params[0].device))
 
 
 def _train(
@@ -143,7 +143,7 @@ def _train(
 ) -> float:
     """Train a client; see ``train_client``."""
     replica.net.model.train()
-    replica.net.velocity.zero_()
+    torch._foreach_zero_(replica.net.velocity)
     replica.total.zero_()
     n = 0
     for n, step in enumerate(steps, start=1):  # noqa: B007 - counted for the mean
@@ -163,7 +163,8 @@ def _recorded(
     if shapes not in replica.recorded:
         held = images.clone(), labels.clone()
         net = replica.net
-        touched = [net.params, net.gradient, net.velocity, replica.total, *net.model.buffers()]
+        weights = [p.detach() for p in net.params]  # the same memory
+        touched = [*weights, *net.velocity, replica.total, *net.model.buffers()]
         replay = capture(partial(replica.step, *held, sgd), touched)
         replica.recorded[shapes] = partial(_replayed, replay, held)
     return replica.recorded[shapes]

@@ -109,12 +109,17 @@ def augmented(images: Tensor, moves: Int64[Tensor, "samples 3"]) -> Tensor:
 
 @dataclass(frozen=True)
 class Learner:
-    """A model in local training; parameters, gradient and velocity are a flat vector each."""
+    """A model in local training, its parameters, and the velocity of each."""
 
     model: nn.Module
-    params: Float[Tensor, " params"]
-    gradient: Float[Tensor, " params"]
-    velocity: Float[Tensor, " params"]
+    params: list[Tensor]
+    velocity: list[Tensor]
+
+
+def at_rest(model: nn.Module) -> Learner:
+    """Make a model ready for training, without velocity."""
+    params: list[Tensor] = list(model.parameters())
+    return Learner(model, params, [torch.zeros_like(p) for p in params])
 
 
 def drawn(data: TrainingData, step: Step) -> tuple[Tensor, Tensor]:
@@ -130,46 +135,47 @@ def sgd_step(
 ) -> Float[Tensor, ""]:
     """Make one step on a batch, in place, and return its loss.
 
-    The update rule is that of torch.optim.SGD to the bit, without its second of import.
+    The update rule is that of torch.optim.SGD to the bit, without its second of import. Gradients
+    stay where autograd leaves them: adding them up in memory of the model's own would take as long
+    as the update, a tenth of a step of ResNet18.
     """
-    net.gradient.zero_()
     with precision(net.model, images.device):
         logits = net.model(scale(images))
     loss = _loss(logits.float(), labels)
     if local_loss is not None and (extra := local_loss(net.model, labels)) is not None:
         loss = loss + extra
-    loss.backward()
-    if sgd.weight_decay:
-        net.gradient.add_(net.params, alpha=sgd.weight_decay)
-    net.velocity.mul_(sgd.momentum).add_(net.gradient)
-    net.params.add_(net.velocity, alpha=-sgd.lr)
+    move = list(torch.autograd.grad(loss, net.params, materialize_grads=True))
+    with torch.no_grad():
+        if sgd.weight_decay:
+            torch._foreach_add_(move, net.params, alpha=sgd.weight_decay)
+        if sgd.momentum:
+            torch._foreach_mul_(net.velocity, sgd.momentum)
+            torch._foreach_add_(net.velocity, move)
+            move = net.velocity
+        torch._foreach_add_(net.params, move, alpha=-sgd.lr)
     return loss.detach()
 
 
 def train_client(
     model: nn.Module,
-    values: Tensor,
-    gradient: Tensor,
     data: TrainingData,
     steps: Iterator[Step],
     sgd: Sgd,
     local_loss: LocalLoss | None,
 ) -> float:
-    """Run one client's SGD on a model bound to ``values`` and ``gradient``, in place.
+    """Run one client's SGD on a model, in place.
 
     Momentum starts at zero every round. Returns the mean loss of the steps.
     """
     model.train()
-    net = Learner(model, values[: len(gradient)], gradient, torch.zeros_like(gradient))
-    total, n = torch.zeros((), device=values.device), 0
+    net = at_rest(model)
+    total, n = torch.zeros((), device=net.params[0].device), 0
     for step in steps:
         total, n = total + sgd_step(net, *drawn(data, step), sgd, local_loss), n + 1
     return total.item() / max(n, 1)
 
 
-Train = Callable[
-    [nn.Module, Tensor, Tensor, TrainingData, Iterator[Step], Sgd, LocalLoss | None], float
-]
+Train = Callable[[nn.Module, TrainingData, Iterator[Step], Sgd, LocalLoss | None], float]
 """``train_client``, or what does the same in another way (``graphs``)."""
 
 
@@ -182,9 +188,9 @@ class Workers:
 
     def __init__(self, replicas: list[nn.Module], train: Train = train_client):
         self._train = train
-        self._free: SimpleQueue[tuple[nn.Module, Tensor, Tensor]] = SimpleQueue()
+        self._free: SimpleQueue[tuple[nn.Module, Tensor]] = SimpleQueue()
         for replica in replicas:
-            self._free.put((replica, *bind(replica)))
+            self._free.put((replica, bind(replica)))
         self._pool = ThreadPoolExecutor(
             len(replicas), initializer=torch.set_num_threads, initargs=(1,)
         )
@@ -201,14 +207,14 @@ class Workers:
         results = torch.empty_like(starts, memory_format=torch.contiguous_format)
 
         def run(client: int) -> float:
-            model, values, gradient = self._free.get()
+            model, values = self._free.get()
             try:
                 values.copy_(starts[client])
-                loss = self._train(model, values, gradient, data, steps[client], sgd, local_loss)
+                loss = self._train(model, data, steps[client], sgd, local_loss)
                 results[client] = values
                 return loss
             finally:
-                self._free.put((model, values, gradient))
+                self._free.put((model, values))
 
         return results, list(self._pool.map(run, range(len(steps))))
 

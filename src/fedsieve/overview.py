@@ -14,7 +14,7 @@ import pandas as pd
 from fedsieve import look
 from fedsieve.rendering import ORACLE, TOLD
 from fedsieve.statistics import LABELS, SCENARIO, percent, positions
-from fedsieve.tables import OUTSIDE, UNDEFINED
+from fedsieve.tables import MARKS, UNDEFINED, marks
 
 HIGHER = {"accuracy": True, "asr": False}
 """Measures of which the best is marked, and whether more is better."""
@@ -45,7 +45,7 @@ class Cell:
     value: float
     half: float = float("nan")
     best: bool = False
-    outside: bool = False
+    mark: str = ""
     shaded: bool = False
 
     @property
@@ -57,11 +57,6 @@ class Cell:
     def spread(self) -> str:
         """Half of the interval with its sign; empty without one."""
         return "" if np.isnan(self.half) else f"± {self.half:.1f}"
-
-    @property
-    def mark(self) -> str:
-        """Sign of a defense outside its own conditions."""
-        return OUTSIDE if self.outside else ""
 
     @property
     def shade(self) -> float:
@@ -93,8 +88,7 @@ def best(summary: pd.DataFrame, fair: Collection[str]) -> set[tuple[Any, ...]]:
 
 def cells(summary: pd.DataFrame, fair: Collection[str]) -> dict[tuple[Any, ...], Cell]:
     """Every number of a summary by its labels and metric."""
-    outside = summary[(summary["metric"] == "outside_domain") & (summary["mean"] > 0)]
-    beyond = set(outside[LABELS].itertuples(index=False, name=None))
+    marked = marks(summary)
     winners = best(summary, fair)
     columns = [*LABELS, "metric", "mean", "high"]
     return {
@@ -102,7 +96,7 @@ def cells(summary: pd.DataFrame, fair: Collection[str]) -> dict[tuple[Any, ...],
             100 * mean,
             100 * (high - mean),
             (*labels, metric) in winners,
-            tuple(labels) in beyond and metric in HIGHER,
+            marked.get(tuple(labels), "") if metric in HIGHER else "",
             metric == "asr",
         )
         for *labels, metric, mean, high in summary[columns].itertuples(index=False, name=None)
@@ -166,7 +160,7 @@ def ranked(summary: pd.DataFrame, order: Sequence[str]) -> list[tuple[Any, ...]]
 
 def _headline(part: pd.DataFrame, order: Sequence[str], fair: Collection[str]) -> dict[str, Any]:
     """The table of one task and partition."""
-    shown = part[part["metric"].isin([*HIGHER, "outside_domain"])]
+    shown = part[part["metric"].isin([*HIGHER, *MARKS])]
     if shown[SCENARIO].drop_duplicates().shape[0] > 1:
         shown = pd.concat([_worst(shown), shown], ignore_index=True)
     found = cells(shown.assign(high=np.nan), fair)

@@ -1,13 +1,16 @@
 """Build the ground truth of a poisoned training set: what every attack shares."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from fedsieve.errors import InputError
-from fedsieve.records import Dataset, Images, Labels, Poisoning, Predictions
+from fedsieve import registry
+from fedsieve.checks import check_array, check_labels, described
+from fedsieve.errors import InputError, wrong
+from fedsieve.records import Dataset, Images, Labels, Poisoning, Predictions, Probe
 
 
 def empty(data: Dataset) -> Poisoning:
@@ -79,3 +82,90 @@ def check_class(parameter: str, value: object, data: Dataset) -> None:
     if not isinstance(value, int) or not 0 <= value < len(data.classes):
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(data.classes))
         raise InputError(f"{parameter}: {value!r} is no class of this data set; choose of {known}")
+
+
+def probes(attack: dict[str, Any], test: Dataset) -> dict[str, Probe]:
+    """Ask an attack (config ``attacks``) for its probes among the test images.
+
+    Raises:
+        InputError: naming the attack's file, and what it says, or what is wrong with the probes.
+    """
+    where = registry.file_of("attacks", attack)
+    try:
+        found = registry.bind("attacks", attack, "probe")(test)
+    except InputError as error:
+        raise InputError(f"{where}: probe: {error}") from None
+    return check_probes(where, found, test)
+
+
+def check_probes(where: object, probes: Any, test: Dataset) -> dict[str, Probe]:
+    """Return what ``probe`` of an attack returned, if success can be measured by it.
+
+    Raises:
+        InputError: naming ``where``, the attack's file, what was found and what was wanted.
+    """
+    if not isinstance(probes, dict) or not all(isinstance(p, Probe) for p in probes.values()):
+        raise wrong(where, "probe", described(probes), "a dict of a Probe for each kind of poison")
+    for kind, probe in probes.items():
+        _check_probe(f"{where}: probe: {kind}", probe, test)
+    return probes
+
+
+def _check_probe(where: str, probe: Probe, test: Dataset) -> None:
+    n, top = np.size(probe.samples), len(test.classes) - 1
+    if not isinstance(probe.wanted, int | np.integer) or not 0 <= probe.wanted <= top:
+        raise wrong(where, "wanted", described(probe.wanted), f"one class, a number of 0 to {top}")
+    check_array(where, "samples", probe.samples, np.int64, (n,))
+    check_array(where, "images", probe.images, np.uint8, (n, *test.images.shape[1:]))
+    _check_rows(where, probe.samples, np.arange(len(test.labels)), "of the test set")
+    if (own := carries(test.labels[probe.samples], int(probe.wanted))).any():
+        found = f"{own.sum()} images that truly are of the wanted class"
+        raise wrong(where, "samples", found, "images of other classes alone")
+
+
+def check_poisoning(
+    where: object,
+    found: Any,
+    data: Dataset,
+    rows: Int64[np.ndarray, " rows"],
+    kinds: Collection[str],
+) -> Poisoning:
+    """Return what ``poison`` of an attack returned for the client that holds ``rows``.
+
+    Args:
+        where: The attack's file.
+        found: What it returned.
+        data: The training set.
+        rows: The client's samples.
+        kinds: Those kinds of poison that have a probe.
+
+    Raises:
+        InputError: naming what was found and what was wanted.
+    """
+    if not isinstance(found, Poisoning):
+        wanted = "a Poisoning, as fedsieve.poisonings.changed makes"
+        raise wrong(where, "poison", described(found), wanted)
+    inside, n = f"{where}: poison", np.size(found.samples)
+    labels, kind = (n, *data.labels.shape[1:]), data.labels.dtype.type
+    check_array(inside, "samples", found.samples, np.int64, (n,))
+    check_array(inside, "kind", found.kind, np.str_, (n,))
+    check_array(inside, "labels_before", found.labels_before, kind, labels)
+    check_array(inside, "labels_after", found.labels_after, kind, labels)
+    check_array(inside, "images", found.images, np.uint8, (n, *data.images.shape[1:]))
+    if (np.diff(found.samples) <= 0).any():
+        raise wrong(inside, "samples", "numbers that do not ascend", "each once, ascending")
+    _check_rows(inside, found.samples, rows, "among the client's, which are numbered as in rows")
+    check_labels(inside, "labels_after", found.labels_after, len(data.classes))
+    if unknown := sorted(set(found.kind.tolist()) - set(kinds)):
+        raise wrong(inside, "kind", repr(unknown[0]), f"a kind that probe has: {', '.join(kinds)}")
+    return found
+
+
+def _check_rows(
+    where: str,
+    samples: Int64[np.ndarray, " samples"],
+    rows: Int64[np.ndarray, " rows"],
+    meant: str,
+) -> None:
+    if len(foreign := np.setdiff1d(samples, rows)):
+        raise wrong(where, "samples", f"sample {foreign[0]}", f"samples {meant}")

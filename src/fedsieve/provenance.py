@@ -4,10 +4,12 @@ Standard library only: the Snakefile imports it.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -106,7 +108,14 @@ def _git(*arguments: str) -> str | None:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MB."""
+    """Largest resident memory of this process so far, in MB.
+
+    Linux's ``ru_maxrss`` would be at least that of the process that started this one.
+    """
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.M):
+            return int(found[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
 

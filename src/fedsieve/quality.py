@@ -34,7 +34,7 @@ _RING: dict[str, Any] = {
     "linewidths": 0.8,
 }
 
-PER_LINE = 4
+PER_LINE = 5
 """Panels of updates beside each other."""
 
 

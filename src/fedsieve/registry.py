@@ -8,11 +8,14 @@ does both for the whole config whenever the workflow is parsed.
 """
 
 import ast
+import contextlib
 import difflib
 import functools
 import importlib
 import inspect
+import math
 import os
+import symtable
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +48,9 @@ CONTRACTS = {
 }
 """The functions of each kind of plug-in; their keyword-only arguments are its parameters."""
 
+OPTIONAL = {"repair", "init", "judge", "broadcast", "report", "personal", "local_loss", "learn"}
+"""Functions that a sanitizer or a detector may do without."""
+
 
 def look_in(folders: Iterable[str]) -> None:
     """Find plug-ins below these folders, too: in this process and in those that it starts."""
@@ -70,7 +76,10 @@ def load(kind: str, name: str) -> ModuleType:
     if find(kind, name).parent != Path(own):
         searched = importlib.import_module(f"fedsieve.{kind}").__path__
         searched.extend(place for place in outside if place not in searched)
-    return importlib.import_module(module(kind, name))
+    try:
+        return importlib.import_module(module(kind, name))
+    except ImportError as error:
+        raise InputError(f"{_shown(find(kind, name))} cannot be imported: {error}") from error
 
 
 def bind(
@@ -98,7 +107,7 @@ def bind(
 def constant(kind: str, name: str, constant: str) -> Any:
     """Read a literal module-level constant of a plug-in from its source."""
     path = find(kind, name)
-    for node in ast.parse(path.read_text()).body:
+    for node in _tree(path).body:
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == constant:
             return ast.literal_eval(node.value or ast.Constant(None))
@@ -108,6 +117,11 @@ def constant(kind: str, name: str, constant: str) -> Any:
 def module(kind: str, name: str) -> str:
     """Dotted module of a plug-in."""
     return f"fedsieve.{kind}.{name}"
+
+
+def file_of(kind: str, spec: Mapping[str, Any]) -> str:
+    """A plug-in's file, short, as messages about what it returned name it."""
+    return f"{kind}/{spec['use']}.py"
 
 
 def near(name: object, known: Iterable[object]) -> str:
@@ -152,12 +166,80 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
     """
     supplied = {"rng", "n_clients", "n_classes", "exchange", "judgement"}
     taken: dict[str, bool] = {}
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.name in functions:
-            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
-                taken[argument.arg] = taken.get(argument.arg, False) or default is None
+    for node in _functions(path, functions):
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+            taken[argument.arg] = taken.get(argument.arg, False) or default is None
     names = frozenset(taken) - supplied
     return names, frozenset(name for name in names if taken[name])
+
+
+@functools.cache
+def missing(kind: str, path: Path) -> tuple[str, ...]:
+    """Say which functions a plug-in still needs, each in a message; imported ones count."""
+    body = _tree(path).body
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in body):
+        return ()
+    symbols = symtable.symtable(path.read_text(), str(path), "exec").get_symbols()
+    names = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
+    functions = sorted(node.name for node in body if isinstance(node, ast.FunctionDef))
+    optional = OPTIONAL if kind in ("sanitizers", "detectors") else set()
+    return tuple(
+        f"{_shown(path)} defines no {name!r}{near(name, functions)}"
+        for name in CONTRACTS[kind]
+        if name not in names | optional
+    )
+
+
+def positional(kind: str, path: Path, parameter: object) -> str | None:
+    """The function of a plug-in that has a parameter where it can be no key, before ``*``."""
+    having = (
+        node.name
+        for node in _functions(path, CONTRACTS[kind])
+        if parameter in {argument.arg for argument in node.args.args}
+    )
+    return next(having, None)
+
+
+@functools.cache
+def types(path: Path, functions: tuple[str, ...]) -> Mapping[str, ast.expr]:
+    """Annotations of a plug-in's spec parameters, as far as there are any."""
+    return {
+        argument.arg: argument.annotation
+        for node in _functions(path, functions)
+        for argument in node.args.kwonlyargs
+        if argument.annotation is not None
+    }
+
+
+def fits(value: Any, wanted: ast.expr) -> bool:
+    """Whether a value from a configuration is of an annotated type; true of types not known here.
+
+    As in the schema, 1.0 is no whole number, and infinity and NaN are no numbers.
+    """
+    match wanted:
+        case ast.BinOp(left=one, right=other):
+            return fits(value, one) or fits(value, other)
+        case ast.Constant(value=None):
+            return value is None
+        case ast.Constant(value=str(text)):
+            with contextlib.suppress(SyntaxError):  # then it is a type of another kind
+                return fits(value, ast.parse(text, mode="eval").body)
+        case ast.Subscript(
+            value=ast.Name(id="Optional") | ast.Attribute(attr="Optional"), slice=one
+        ):
+            return value is None or fits(value, one)
+        case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal"), slice=one):
+            listed = one.elts if isinstance(one, ast.Tuple) else [one]
+            return repr(value) in map(ast.unparse, listed)
+        case ast.Subscript(value=ast.Name(id="Sequence" | "list"), slice=each):
+            return isinstance(value, list) and all(fits(v, each) for v in value)
+        case ast.Name(id="str" | "bool" as name):
+            return type(value).__name__ == name
+        case ast.Name(id="int"):
+            return type(value) is int
+        case ast.Name(id="float"):
+            return type(value) is int or (type(value) is float and math.isfinite(value))
+    return True
 
 
 def find(kind: str, name: str) -> Path:
@@ -169,14 +251,29 @@ def find(kind: str, name: str) -> Path:
     files = [place / f"{name}.py" for place in places(kind)]
     if name not in available(kind):
         raise InputError(
-            f"no {kind.removesuffix('s')} named {name!r}, there is no {_shown(files[0])}"
-            f"{near(name, available(kind))}"
+            f"no {kind.removesuffix('s')} named {name!r}, there is no "
+            f"{' nor '.join(map(_shown, files))}{near(name, available(kind))}"
         )
     found = [path for path in files if path.is_file()]
     if len(found) > 1:
         both = " and ".join(map(_shown, found))
         raise InputError(f"{name!r} is the name of {both}; rename yours")
     return found[0]
+
+
+def _functions(path: Path, names: tuple[str, ...]) -> list[ast.FunctionDef]:
+    """Those functions of these names that a plug-in defines itself."""
+    body = _tree(path).body
+    return [node for node in body if isinstance(node, ast.FunctionDef) and node.name in names]
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    """Syntax tree of a plug-in; what is no Python is an InputError with file and line."""
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        raise InputError(f"{_shown(path)}:{error.lineno}: {error.msg}") from None
 
 
 def _shown(path: Path) -> str:

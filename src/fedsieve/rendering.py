@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
 from fedsieve.statistics import LABELS, n_seeds, percent, positions
-from fedsieve.tables import OUTSIDE, UNDEFINED, cell, sort
+from fedsieve.tables import MARKS, UNDEFINED, cell, sort
 
 WIDTH, HEIGHT = 100, 39
 """Columns and lines that the headline may fill in a terminal."""
@@ -23,7 +23,9 @@ _LEGEND = {
     ORACLE: "sees the ground truth",
     TOLD: "is told how many clients of each cohort are malicious",
     "f =": "malicious clients in a cohort that the defense assumes",
-    OUTSIDE: "outside the defense's own conditions (such as n > 2f + 2 for Krum) in some round",
+    MARKS["outside_domain"]: "outside the defense's own conditions (such as n > 2f + 2 for Krum) "
+    "in some round",
+    MARKS["diverged"]: "training diverged in some run: its loss was no number any more",
 }
 
 _TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
@@ -103,8 +105,8 @@ def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[p
         return table, note
     present = set(table.index.get_level_values("defense"))
     shown = {name: f"{name} {mark}" for name, mark in marks.items() if name in present}
-    outside = [OUTSIDE] if any(text.endswith(OUTSIDE) for text in table.to_numpy().flat) else []
-    told = "; ".join(_legend([*(marks[name] for name in shown), *outside]))
+    seen = [mark for mark in MARKS.values() if any(mark in text for text in table.to_numpy().flat)]
+    told = "; ".join(_legend([*(marks[name] for name in shown), *seen]))
     renamed = table.rename(index=shown, level="defense")
     return renamed, f"{note} {told[0].upper()}{told[1:]}." if told else note
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from fedsieve import registry
+from fedsieve.aggregates import check_aggregate, check_state
 from fedsieve.exchanges import judge
 from fedsieve.features import extract
 from fedsieve.grids import ORACLE
@@ -143,27 +144,29 @@ def federation(
     device = data.images.device
     replicas = [build().to(device) for _ in range(workers)]
     model = build().to(device).eval()  # it is never trained: clients have replicas
-    values, _ = bind(model)
+    values = bind(model)
     crew = Workers(replicas, train)
     return Federation(data, rows, sampling, sgd, defense, seed, crew, model, n_classes, values)
 
 
 def start(fed: Federation, verdict: Verdict) -> ServerState:
     """State before round one."""
-    init = registry.bind("aggregators", fed.defense.aggregate, "init")
     detect = fed.defense.detect
     return ServerState(
         round=0,
         values=flatten(fed.model),
         verdict=verdict,
         benign=np.ones(len(fed.rows), bool),
-        aggregator=_on_device(fed, init(len(fed.rows), layout(fed.model))),
+        aggregator=_remembered(fed),
         detector=fresh(detect, fed.model, len(fed.rows), fed.seed) if detect else {},
     )
 
 
-def _on_device(fed: Federation, state: State) -> State:
-    """What a method remembers, where the federation computes."""
+def _remembered(fed: Federation) -> State:
+    """What the aggregator knows before round one, where the federation computes."""
+    spec = fed.defense.aggregate
+    state = registry.bind("aggregators", spec, "init")(len(fed.rows), layout(fed.model))
+    check_state(registry.file_of("aggregators", spec), "init", state)
     return {name: tensor.to(fed.values.device) for name, tensor in state.items()}
 
 
@@ -315,7 +318,10 @@ def _local_loss(fed: Federation, state: ServerState) -> LocalLoss | None:
 def _learn(fed: Federation, state: ServerState, trained: Trained, number: int) -> State:
     """What the detector remembers after a round; the model is the new global one."""
     learn = _detector(fed, "learn", rng=stream(fed.seed, "learn", number))
-    return learn(fed.model, trained, state.detector) if learn else state.detector
+    if fed.defense.detect is None or learn is None:
+        return state.detector
+    where = registry.file_of("detectors", fed.defense.detect)
+    return check_state(where, "learn", learn(fed.model, trained, state.detector))
 
 
 def _detector(fed: Federation, name: str, **supplied: Any) -> Callable[..., Any] | None:
@@ -341,12 +347,15 @@ def _aggregate(
     aggregate = registry.bind("aggregators", spec, "aggregate", rng=rng)
     n = layout(fed.model).n_params
     device = state.values.device
-    found, memory = aggregate(
-        trained[:, :n] - state.values[:n],
+    updates = trained[:, :n] - state.values[:n]
+    returned = aggregate(
+        updates,
         torch.tensor(cohort, device=device),
-        n_samples.to(device),
+        n_samples.to(device, copy=True),  # the record's own stays what it is
         state.aggregator,
     )
+    where = registry.file_of("aggregators", spec)
+    found, memory = check_aggregate(where, returned, updates, state.aggregator)
     values = state.values.clone()
     values[:n] += found.update
     if (total := found.weights.sum()) > 0:

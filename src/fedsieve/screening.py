@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedsieve import registry
+from fedsieve.aggregates import check_state
+from fedsieve.checks import check_message, check_screening
 from fedsieve.exchanges import size
 from fedsieve.features import scores
 from fedsieve.local import TrainingData
@@ -42,6 +44,7 @@ def screen(
         The detector's decision, and each client's report; ``found`` also counts the ``bytes``
         that reports and broadcast took.
     """
+    where = registry.file_of("detectors", spec)
     reports: list[Message] = []
     sent = 0
     if (report := function(spec, "report", n_classes=n_classes)) is not None:
@@ -50,22 +53,24 @@ def screen(
             values.copy_(judge(kept, state))
         teach = function(spec, "broadcast", n_classes=n_classes)
         with torch.inference_mode():
-            broadcast = teach(model, state) if teach else {}
+            broadcast = check_message(where, "broadcast", teach(model, state) if teach else {})
         logits, labels = scores(model, data.images), data.labels.cpu().numpy()
         values.copy_(kept)
         for client, own in enumerate(rows):
             view = View(client, {"logits": logits[own]}, labels[own], n_classes)
-            reports.append(report(view, broadcast))
+            reports.append(check_message(where, "report", report(view, broadcast)))
         sent = sum(map(size, reports)) + len(rows) * size(broadcast)
     flag = registry.bind("detectors", spec, "flag", n_classes=n_classes, n_clients=len(rows))
-    found = flag(reports, state)
+    found = check_screening(where, flag(reports, state), len(rows))
     return Screening(found.benign, found.scores, found.found | {"bytes": np.array(sent)}), reports
 
 
 def fresh(spec: Mapping[str, Any], model: nn.Module, n_clients: int, seed: int) -> State:
     """What a detector remembers before round one, where the model is."""
     init = function(spec, "init", rng=stream(seed, "detector"))
-    state: State = init(n_clients, layout(model)) if init else {}
+    state = check_state(
+        registry.file_of("detectors", spec), "init", init(n_clients, layout(model)) if init else {}
+    )
     device = next(model.parameters()).device
     return {name: tensor.to(device) for name, tensor in state.items()}
 

@@ -3,10 +3,12 @@
 Imported by the Snakefile, hence the standard library and jsonschema only.
 """
 
+import ast
 import copy
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ PLUGINS = (
     ("defenses", "aggregate", "aggregators"),
 )
 """Section, key in its entries (None: the entry itself), and the kind of plug-in named there."""
+
+SHOWN = 20
+"""Problems that one message lists, so that it fits on a screen."""
 
 WORKFLOW_KEYS = {
     "models": {"bf16"},
@@ -107,7 +112,8 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     lines = list(dict.fromkeys(_line(f"{shown(key)}: {message}") for key, message in found))
     if lines:
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        raise InputError("\n".join([f"the configuration has {count}:", *lines]))
+        more = [f"  and {len(lines) - SHOWN} more"] * (len(lines) > SHOWN)
+        raise InputError("\n".join([f"the configuration has {count}:", *lines[:SHOWN], *more]))
 
 
 def reference(schema: Mapping[Any, Any]) -> str:
@@ -159,7 +165,9 @@ def _redefined(config: Mapping[Any, Any]) -> Iterator[Problem]:
 def _folders(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield folders of plug-ins that hold none of any kind."""
     for number, folder in enumerate(plugin_folders(config)):
-        if not any(Path(folder, kind).is_dir() for kind in registry.CONTRACTS):
+        if not Path(folder).is_dir():
+            yield ("plugins", number), f"there is no folder {folder}"
+        elif not any(Path(folder, kind).is_dir() for kind in registry.CONTRACTS):
             held = ", ".join(f"{kind}/" for kind in registry.CONTRACTS)
             yield ("plugins", number), f"{folder} holds none of the folders {held}"
 
@@ -184,20 +192,33 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
         return
     try:
         path = registry.find(kind, name)
+        taken, required = registry.parameters(path, registry.CONTRACTS[kind])
     except InputError as error:
         yield (*key, "use"), str(error)
         return
-    taken, required = registry.parameters(path, registry.CONTRACTS[kind])
+    for lacking in registry.missing(kind, path):
+        yield (*key, "use"), lacking
+    types = registry.types(path, registry.CONTRACTS[kind])
+    if isinstance(given.get("n_malicious"), str):  # oracle, or told of by ``_untold``
+        types = {name: wanted for name, wanted in types.items() if name != "n_malicious"}
     for parameter in given:
         if parameter not in taken:
-            yield (
-                (*key, parameter),
-                f"unknown parameter of {name}{near(parameter, sorted(taken))}",
-            )
-        for text in exponents(given[parameter]):
+            yield (*key, parameter), _unknown(kind, path, parameter, taken)
+        for text in (written := list(exponents(given[parameter]))):
             yield (*key, parameter), f"holds {text}"
+        wanted = types.get(parameter)
+        if wanted and not written and not registry.fits(given[parameter], wanted):
+            found = reprlib.repr(given[parameter])
+            yield (*key, parameter), f"must be of type {ast.unparse(wanted)}, not {found}"
     for parameter in sorted(required - given.keys()):
         yield (*key, parameter), f"is missing: {name} has no default for it"
+
+
+def _unknown(kind: str, path: Path, parameter: Any, taken: Collection[str]) -> str:
+    """Say that a plug-in has no such parameter, or has it where the workflow cannot give it."""
+    if function := registry.positional(kind, path, parameter):
+        return f"is no parameter of {path.stem} yet: put '*,' before {parameter} in {function}"
+    return f"unknown parameter of {path.stem}{near(parameter, sorted(taken))}"
 
 
 def _untold(config: Mapping[Any, Any]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fedsieve import graphs, registry, rounds
-from fedsieve.artifacts import read_data, read_partition, read_poisoning
+from fedsieve.artifacts import check_seal, read_data, read_partition, read_poisoning
 from fedsieve.errors import InputError
 from fedsieve.local import Sgd, TrainingData, train_client
 from fedsieve.records import Dataset
@@ -89,6 +89,7 @@ def trained_model(
         InputError: where the file is broken or fits another model.
     """
     model = initial_model(spec, data, 0)
+    check_seal(path)
     try:
         model.load_state_dict(load_file(path))
     except (SafetensorError, OSError, RuntimeError) as error:

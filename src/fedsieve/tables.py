@@ -6,6 +6,7 @@ it lacks come after, as they appear.
 """
 
 from collections.abc import Collection, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,8 +46,9 @@ _TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION | _SCREENING
 _UNITS = {"sanitization.megabytes": (1, "MB"), "sanitization.vanished": (1, "classes")}
 """Factor and unit of what is no rate."""
 
-OUTSIDE = "*"
-"""Mark of a cell whose defense was used outside its domain."""
+MARKS = {"outside_domain": "*", "diverged": "!"}
+"""Marks of a cell, by the share of rounds that earns it: a defense outside its own conditions, a
+model whose training diverged."""
 
 
 def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -61,7 +63,7 @@ def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     shown = shown[~shown["metric"].str.startswith("asr_floor.")]
     attacked = shown[shown["attack"] != UNATTACKED]
     shown = pd.concat([_spread_unattacked(shown), attacked], ignore_index=True)
-    shown = shown.assign(outside=_outside(shown, summary))
+    shown = shown.assign(mark=_marks_of(shown, summary))
     return _layout(shown, ["task", "partition", "ratio", "defense"], ["attack", "measure"], order)
 
 
@@ -142,8 +144,8 @@ def _layout(
     shown = _without_lone_kinds(shown)
     factor = shown["metric"].map(lambda metric: _UNITS.get(metric, (100, "%"))[0])
     means, half = factor * shown["mean"], factor * (shown["high"] - shown["mean"])
-    outside = shown.get("outside", pd.Series(data=False, index=shown.index))
-    texts = [cell(*row) for row in zip(means, half, outside, strict=True)]
+    marks_of = shown.get("mark", pd.Series("", index=shown.index))
+    texts = [cell(*row) for row in zip(means, half, marks_of, strict=True)]
     cells = shown.assign(cell=texts, measure=shown["metric"].map(_title))
     table = cells.pivot(index=index, columns=columns, values="cell").fillna(UNDEFINED)
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
@@ -170,13 +172,21 @@ def _spread_unattacked(shown: pd.DataFrame) -> pd.DataFrame:
     return spread.fillna({"attack": UNATTACKED})
 
 
-def _outside(shown: pd.DataFrame, summary: pd.DataFrame) -> pd.Series:
-    """Whether each row's defense was outside its domain in some round; floors are not its own."""
-    rounds = summary[(summary["metric"] == "outside_domain") & (summary["mean"] > 0)]
-    found = set(rounds[LABELS].itertuples(index=False, name=None))
-    rows = shown[LABELS].itertuples(index=False, name=None)
-    own = ~shown["metric"].str.startswith("asr_floor")
-    return pd.Series([row in found for row in rows], index=shown.index) & own
+def marks(summary: pd.DataFrame) -> dict[tuple[Any, ...], str]:
+    """Marks that each defense earned in a scenario, by its labels, if any."""
+    found: dict[tuple[Any, ...], str] = {}
+    for metric, mark in MARKS.items():
+        rows = summary[(summary["metric"] == metric) & (summary["mean"] > 0)]
+        for labels in rows[LABELS].itertuples(index=False, name=None):
+            found[labels] = found.get(labels, "") + mark
+    return found
+
+
+def _marks_of(shown: pd.DataFrame, summary: pd.DataFrame) -> pd.Series:
+    """Marks of each row; floors are not of its defense."""
+    found = marks(summary)
+    of = [found.get(row, "") for row in shown[LABELS].itertuples(index=False, name=None)]
+    return pd.Series(of, index=shown.index).mask(shown["metric"].str.startswith("asr_floor"), "")
 
 
 def _without_lone_kinds(shown: pd.DataFrame) -> pd.DataFrame:
@@ -210,11 +220,10 @@ def _metric_order(metric: str) -> tuple[int, bool]:
     return list(_TITLES).index(base), bool(kind)
 
 
-def cell(mean: float, half: float, outside: bool = False) -> str:
-    """Write a mean with the half-width of its interval, if there is one, and the mark."""
+def cell(mean: float, half: float, mark: str = "") -> str:
+    """Write a mean with the half-width of its interval, if there is one, and its marks."""
     if np.isnan(mean):
         return UNDEFINED
-    mark = OUTSIDE if outside else ""
     shown = round(mean, 1) + 0.0  # no minus before a zero
     return f"{shown:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + mark
 

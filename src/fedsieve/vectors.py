@@ -96,11 +96,11 @@ def flatten(model: nn.Module) -> Float[Tensor, " values"]:
     return torch.cat([_channels_last(t.detach()).reshape(-1) for t in _tensors(model).values()])
 
 
-def bind(model: nn.Module) -> tuple[Float[Tensor, " values"], Float[Tensor, " params"]]:
-    """Make the model's tensors views of one flat vector, and its gradients of another.
+def bind(model: nn.Module) -> Float[Tensor, " values"]:
+    """Make the model's tensors views of one flat vector.
 
-    Writing to the returned vectors then is writing to the model: loading global weights, an SGD
-    step and reading an update are each one operation over contiguous memory.
+    Writing to the returned vector then is writing to the model: loading global weights and reading
+    an update are each one operation over contiguous memory.
 
     Kernels lie in the vector with their channels last. Weights of that form make a CPU compute a
     whole network so, also from images of one channel, for which the form of the images alone
@@ -108,14 +108,11 @@ def bind(model: nn.Module) -> tuple[Float[Tensor, " values"], Float[Tensor, " pa
     """
     named = _tensors(model)
     values = flatten(model)
-    gradient = torch.zeros(sum(p.numel() for p in model.parameters()), device=values.device)
     where = layout(model).slices()
     for name, tensor in named.items():
         shape = _channels_last(tensor).shape
         tensor.data = _channels_second(values[where[name]].view(shape))
-        if isinstance(tensor, nn.Parameter):
-            tensor.grad = _channels_second(gradient[where[name]].view(shape))
-    return values, gradient
+    return values
 
 
 def seeded(build: Callable[[], Net], seed: int) -> Net:

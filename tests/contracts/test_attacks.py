@@ -4,59 +4,79 @@ import copy
 
 import numpy as np
 import pytest
+from specs import declares, example
 
 from fedsieve import registry
+from fedsieve.errors import InputError
 from fedsieve.poisonings import carries
 from fedsieve.records import Dataset
 
 CLASSES = tuple("0123456789")
 IMAGES = np.random.default_rng(0).integers(0, 200, (600, 1, 9, 9), dtype=np.uint8)
-SINGLE = Dataset(IMAGES, np.random.default_rng(1).integers(0, 10, 600), CLASSES)
-SEVERAL = Dataset(
-    IMAGES, (np.random.default_rng(1).random((600, 10)) < 0.2).astype(np.uint8), CLASSES
-)
+SEVERAL = (np.random.default_rng(1).random((600, 10)) < 0.2).astype(np.uint8)
+DATA = {
+    "single": Dataset(IMAGES, np.random.default_rng(1).integers(0, 10, 600), CLASSES),
+    "multi_label": Dataset(IMAGES, SEVERAL, CLASSES),
+}
 ROWS = np.arange(1, 600, 2)
 
 pytestmark = [
+    pytest.mark.parametrize("labels", DATA),
     pytest.mark.parametrize("name", registry.available("attacks")),
-    pytest.mark.parametrize("data", [SINGLE, SEVERAL], ids=["single", "multi_label"]),
 ]
+
+
+@pytest.fixture
+def data(name, labels):
+    if labels == "multi_label" and declares("attacks", name, "SINGLE_LABEL"):
+        pytest.skip("SINGLE_LABEL: made for data with one label per sample")
+    return DATA[labels]
 
 
 def poison(name, data, rows=ROWS, seed=0):
     plugin = registry.load("attacks", name)
-    return plugin.poison(data, rows, rng=np.random.default_rng(seed), **plugin.EXAMPLE)
+    return plugin.poison(data, rows, rng=np.random.default_rng(seed), **example("attacks", name))
 
 
 def probes(name, data):
-    plugin = registry.load("attacks", name)
-    return plugin.probe(data, **plugin.EXAMPLE)
+    return registry.load("attacks", name).probe(data, **example("attacks", name))
 
 
 def test_the_example_is_a_valid_spec(name, data):
-    example = registry.load("attacks", name).EXAMPLE
-    registry.check("attacks", {"use": name, **example})
+    registry.check("attacks", {"use": name, **example("attacks", name)})
 
 
-def test_the_example_poisons_some_but_not_all(name, data):
-    assert len(poison(name, data).samples) < len(ROWS)
-    assert len(poison(name, data).samples) > 0 or name == "unattacked"
+def test_several_labels_per_sample_are_used_or_refused_in_words(name, labels):
+    if not declares("attacks", name, "SINGLE_LABEL"):
+        assert len(poison(name, DATA[labels]).labels_after.shape) == DATA[labels].labels.ndim
+        return
+    for function in (poison, probes):
+        with pytest.raises(InputError, match="one label per sample"):
+            function(name, DATA["multi_label"])
+
+
+def test_the_example_poisons_something_if_it_has_a_probe(name, data):
+    assert bool(len(poison(name, data).samples)) == bool(probes(name, data)), (
+        "the example must poison some of 300 samples of 10 classes"
+    )
 
 
 def test_only_the_clients_own_samples_are_touched(name, data):
     found = poison(name, data)
-    assert set(found.samples) <= set(ROWS)
-    assert found.samples.tolist() == sorted(set(found.samples))
-    assert len(found.malicious) == 0
+    assert set(found.samples) <= set(ROWS), "samples: numbers in the training set, out of `rows`"
+    assert found.samples.tolist() == sorted(set(found.samples)), "samples: ascending, none twice"
+    assert len(found.malicious) == 0, "malicious: empty, the workflow knows who it is"
 
 
 def test_arrays_run_along_the_poisoned_samples(name, data):
     found = poison(name, data)
     n = len(found.samples)
-    assert (found.kind.shape, found.kind.dtype.kind) == ((n,), "U")
-    assert found.images.shape == (n, *IMAGES.shape[1:])
-    assert found.labels_after.shape == found.labels_before.shape == (n, *data.labels.shape[1:])
-    assert found.labels_after.dtype == data.labels.dtype
+    assert (found.kind.shape, found.kind.dtype.kind) == ((n,), "U"), "kind: a name per sample"
+    assert found.images.shape == (n, *IMAGES.shape[1:]), "images: one per poisoned sample"
+    wanted = (n, *data.labels.shape[1:])
+    assert found.labels_before.shape == wanted, "labels_before: one per poisoned sample"
+    assert found.labels_after.shape == wanted, "labels_after: one per poisoned sample"
+    assert found.labels_after.dtype == data.labels.dtype, "labels_after: of the data's type"
     assert (found.samples.dtype, found.images.dtype) == (np.int64, np.uint8)
 
 
@@ -66,13 +86,14 @@ def test_every_poisoned_sample_differs_from_what_it_was(name, data):
     for row, before, after, image in zip(
         found.samples, found.labels_before, found.labels_after, found.images, strict=True
     ):
-        assert (before != after).any() or (image != data.images[row]).any()
+        changed = (before != after).any() or (image != data.images[row]).any()
+        assert changed, f"sample {row} counts as poisoned, but is as it was"
 
 
 def test_labels_stay_within_the_classes(name, data):
     labels = poison(name, data).labels_after
     upper = 2 if data.multi_label else len(CLASSES)
-    assert ((labels >= 0) & (labels < upper)).all()
+    assert ((labels >= 0) & (labels < upper)).all(), f"labels: from 0 to {upper - 1}"
 
 
 def test_inputs_are_not_modified_and_not_shared(name, data):
@@ -81,20 +102,24 @@ def test_inputs_are_not_modified_and_not_shared(name, data):
     found.images[:], found.labels_before[:], found.labels_after[:] = 0, 0, 0
     for probe in probes(name, data).values():
         probe.images[:] = 0
-    np.testing.assert_array_equal(data.images, before.images)
-    np.testing.assert_array_equal(data.labels, before.labels)
-    np.testing.assert_array_equal(rows, ROWS)
+    wrong = "changed by the attack, or by who changes what it returned"
+    np.testing.assert_array_equal(data.images, before.images, f"images {wrong}")
+    np.testing.assert_array_equal(data.labels, before.labels, f"labels {wrong}")
+    np.testing.assert_array_equal(rows, ROWS, f"rows {wrong}")
 
 
 def test_the_generator_alone_decides(name, data):
-    one, same, other = poison(name, data), poison(name, data), poison(name, data, seed=1)
-    np.testing.assert_array_equal(one.samples, same.samples)
-    np.testing.assert_array_equal(one.images, same.images)
-    assert one.samples.tolist() != other.samples.tolist() or name == "unattacked"
+    one, again, other = poison(name, data), poison(name, data), poison(name, data, seed=1)
+    np.testing.assert_array_equal(one.samples, again.samples, "same rng, other samples")
+    np.testing.assert_array_equal(one.images, again.images, "same rng, other images")
+    fixed = bool(declares("attacks", name, "DETERMINISTIC"))
+    assert (one.samples.tolist() == other.samples.tolist()) == fixed, (
+        "another rng must draw other samples, unless the file says DETERMINISTIC = True"
+    )
 
 
 def test_a_client_without_samples_poisons_nothing(name, data):
-    assert len(poison(name, data, ROWS[:0]).samples) == 0
+    assert len(poison(name, data, ROWS[:0]).samples) == 0, "poisonings.empty(data) says so"
 
 
 @pytest.mark.parametrize("label", range(10))
@@ -104,13 +129,15 @@ def test_a_client_with_one_class_is_no_error(name, data, label):
 
 
 def test_each_kind_of_poison_has_a_probe(name, data):
-    assert set(poison(name, data).kind) == set(probes(name, data))
+    kinds, asked = set(poison(name, data).kind.tolist()), set(probes(name, data))
+    assert kinds == asked, f"poison names the kinds {kinds}, probe asks for {asked}"
 
 
 def test_probes_want_a_class_and_ask_no_image_that_truly_has_it(name, data):
-    for probe in probes(name, data).values():
-        assert probe.wanted in range(len(CLASSES))
-        assert len(probe.samples) > 0
-        assert not carries(data.labels[probe.samples], probe.wanted).any()
+    for kind, probe in probes(name, data).items():
+        assert probe.wanted in range(len(CLASSES)), f"{kind}: wanted is the number of one class"
+        assert len(probe.samples) > 0, f"{kind}: asks no image"
+        has = carries(data.labels[probe.samples], probe.wanted)
+        assert not has.any(), f"{kind}: asks images that truly are of the class it wants"
         assert probe.images.shape == (len(probe.samples), *IMAGES.shape[1:])
         assert probe.images.dtype == np.uint8

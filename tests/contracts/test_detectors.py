@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from specs import spec
 from torch import nn
 
 from fedsieve import registry
@@ -46,10 +47,6 @@ def flipped():
 IMAGES, LABELS = pixels(), flipped()
 
 
-def spec(name):
-    return {"use": name, **getattr(registry.load("detectors", name), "EXAMPLE", {})}
-
-
 def network():
     extractor = nn.Sequential(
         OrderedDict(conv=nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), penultimate=nn.Flatten())
@@ -65,7 +62,7 @@ def federate(name):
         ROWS,
         sampling=Sampling(5),
         sgd=Sgd(epochs=1, batch_size=10, lr=0.05),
-        defense=Defense({"use": "fedavg"}, detect=spec(name)),
+        defense=Defense({"use": "fedavg"}, detect=spec("detectors", name)),
         seed=5,
         workers=1,
         n_classes=N_CLASSES,
@@ -95,8 +92,10 @@ def played(name):
 
 def test_what_it_finds_can_be_written_and_read(name, fed, tmp_path):
     for rows in (ROWS, ROWS[-1:], ROWS[:1]):
-        state = fresh(spec(name), fed.model, len(rows), 1)
-        found, _ = screen(spec(name), fed.model, fed.values, state, fed.data, rows, N_CLASSES)
+        state = fresh(spec("detectors", name), fed.model, len(rows), 1)
+        found, _ = screen(
+            spec("detectors", name), fed.model, fed.values, state, fed.data, rows, N_CLASSES
+        )
         assert found.benign.shape == found.scores.shape == (len(rows),)
         write_arrays(tmp_path / "s.npz", {"scores": found.scores, **found.found})
         read = read_arrays(tmp_path / "s.npz", None, finite=False)
@@ -105,8 +104,8 @@ def test_what_it_finds_can_be_written_and_read(name, fed, tmp_path):
 
 
 def test_its_file_says_what_it_is(name):
-    assert (registry.load("detectors", name).__doc__ or "").strip()
-    assert hasattr(registry.load("detectors", name), "flag")
+    assert (registry.load("detectors", name).__doc__ or "").strip(), "the file has no docstring"
+    assert hasattr(registry.load("detectors", name), "flag"), "the file defines no flag"
 
 
 def test_it_screens_every_client_in_every_round(played):
@@ -118,7 +117,8 @@ def test_it_screens_every_client_in_every_round(played):
 
 def test_it_finds_somebody_who_has_flipped_a_class(played):
     banned = [np.flatnonzero(~record.benign).tolist() for _, record in played[1:]]
-    assert any({*found} & {*MALICIOUS} for found in banned), banned
+    caught = any({*found} & {*MALICIOUS} for found in banned)
+    assert caught, f"clients {MALICIOUS} flip every 0 to 1; banned in each round: {banned}"
 
 
 def test_a_banned_client_takes_no_part(played):
@@ -127,15 +127,16 @@ def test_a_banned_client_takes_no_part(played):
 
 
 def test_a_client_without_samples_is_not_banned(played):
-    assert all(record.benign[-1] for _, record in played[1:])
+    kept = [record.benign[-1] for _, record in played[1:]]
+    assert all(kept), "of a client without samples nothing can be known: it is benign"
 
 
 def test_its_state_is_named_tensors_whose_names_and_types_stay(played):
     for (before, _), (after, _) in itertools.pairwise(played):
-        assert before.detector.keys() == after.detector.keys()
+        assert before.detector.keys() == after.detector.keys(), "init must name all of the state"
         for key, tensor in after.detector.items():
-            assert isinstance(tensor, torch.Tensor)
-            assert tensor.dtype == before.detector[key].dtype
+            assert isinstance(tensor, torch.Tensor), f"{key} of the state is no tensor"
+            assert tensor.dtype == before.detector[key].dtype, f"{key} changes its type"
 
 
 def test_the_same_seed_gives_the_same_run(name, played):
@@ -168,8 +169,9 @@ def test_reports_hold_numbers_and_no_image_or_features_of_any_sample(fed, played
     for message in reports:
         for array in message.values():
             assert np.isfinite(array).all()
-    # shapes do not depend on how many samples a client has: nothing is told sample by sample
-    assert len({tuple((k, a.shape) for k, a in sorted(m.items())) for m in reports}) <= 1
+    shapes = {tuple((k, a.shape) for k, a in sorted(m.items())) for m in reports}
+    wrong = f"reports differ in shape, so they tell something sample by sample: {shapes}"
+    assert len(shapes) <= 1, wrong
 
 
 def test_renumbering_the_clients_renumbers_its_flags(name, fed, played):
@@ -188,7 +190,7 @@ def test_renumbering_the_clients_renumbers_its_flags(name, fed, played):
 
 def test_the_layout_alone_is_enough_to_start(name):
     init = registry.bind(
-        "detectors", spec(name), "init", optional=True, rng=np.random.default_rng(0)
+        "detectors", spec("detectors", name), "init", optional=True, rng=np.random.default_rng(0)
     )
     if init is not None:
         assert all(isinstance(t, torch.Tensor) for t in init(N_CLIENTS, layout(network())).values())

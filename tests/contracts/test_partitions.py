@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from specs import declares, example
 
 from fedsieve import registry
 
@@ -11,27 +12,25 @@ SINGLE = np.random.default_rng(0).integers(0, 10, 600)
 SEVERAL = (np.random.default_rng(0).random((600, 5)) < 0.3).astype(np.uint8)
 
 pytestmark = [
-    pytest.mark.parametrize("name", registry.available("partitions")),
     pytest.mark.parametrize("labels", [SINGLE, SEVERAL], ids=["single", "multi_label"]),
+    pytest.mark.parametrize("name", registry.available("partitions")),
 ]
 
 
 def assign(name, labels, seed=0, n_clients=7):
-    plugin = registry.load("partitions", name)
-    return plugin.assign(
-        labels, n_clients=n_clients, rng=np.random.default_rng(seed), **plugin.EXAMPLE
-    )
+    assign = registry.load("partitions", name).assign
+    given = {"n_clients": n_clients, "rng": np.random.default_rng(seed)}
+    return assign(labels, **given, **example("partitions", name))
 
 
 def test_the_example_is_a_valid_spec(name, labels):
-    example = registry.load("partitions", name).EXAMPLE
-    registry.check("partitions", {"use": name, **example})
+    registry.check("partitions", {"use": name, **example("partitions", name)})
 
 
 def test_every_client_holds_samples_and_every_sample_has_a_client(name, labels):
     client = assign(name, labels)
-    assert (client.shape, client.dtype) == ((600,), np.int64)
-    assert set(client) == set(range(7))
+    assert (client.shape, client.dtype) == ((600,), np.int64), "an int64 client per sample"
+    assert set(client) == set(range(7)), "each of the 7 clients holds a sample"
 
 
 def test_one_client_holds_everything(name, labels):
@@ -39,8 +38,12 @@ def test_one_client_holds_everything(name, labels):
 
 
 def test_the_generator_alone_decides(name, labels):
-    np.testing.assert_array_equal(assign(name, labels), assign(name, labels))
-    assert (assign(name, labels) != assign(name, labels, seed=1)).any()
+    one, other = assign(name, labels), assign(name, labels, seed=1)
+    np.testing.assert_array_equal(one, assign(name, labels), "same rng, other clients")
+    fixed = bool(declares("partitions", name, "DETERMINISTIC"))
+    assert (one == other).all() == fixed, (
+        "another rng must deal otherwise, unless the file says DETERMINISTIC = True"
+    )
 
 
 def test_labels_are_not_modified(name, labels):
@@ -55,6 +58,6 @@ def test_more_clients_than_samples_is_an_error(name, labels):
 
 
 def test_spec_parameters_are_documented(name, labels):
-    function = registry.load("partitions", name).assign
-    for parameter in registry.load("partitions", name).EXAMPLE:
-        assert f"{parameter}:" in inspect.getdoc(function)
+    said = inspect.getdoc(registry.load("partitions", name).assign) or ""
+    for parameter in example("partitions", name):
+        assert f"{parameter}:" in said, f"the docstring of assign does not describe {parameter}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from specs import spec
 
 from fedsieve import exchanges, registry
 from fedsieve.records import View
@@ -32,17 +33,13 @@ def views():
     return found
 
 
-def spec(name):
-    return {"use": name, **getattr(registry.load("sanitizers", name), "EXAMPLE", {})}
-
-
 def judged(name, seed=1):
-    return exchanges.judge(spec(name), views(), seed=seed, before_round=1)
+    return exchanges.judge(spec("sanitizers", name), views(), seed=seed, before_round=1)
 
 
 def step(name, view):
     at = {"seed": 1, "before_round": 1, "exchange": 0}
-    return exchanges.client_step(spec(name), view, {}, {}, **at)
+    return exchanges.client_step(spec("sanitizers", name), view, {}, {}, **at)
 
 
 def test_the_number_of_exchanges_is_a_literal_constant(name):
@@ -55,40 +52,44 @@ def test_the_number_of_exchanges_is_a_literal_constant(name):
 def test_no_step_can_receive_the_ground_truth(name, function):
     parameters = inspect.signature(getattr(registry.load("sanitizers", name), function)).parameters
     fixed = [p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    assert fixed == STEPS[function]
+    assert fixed == STEPS[function], "its own parameters come after `*,`"
     for parameter in parameters.values():
-        assert parameter.kind is not parameter.VAR_KEYWORD
+        assert parameter.kind is not parameter.VAR_KEYWORD, "name the parameters, no **"
         assert not {"poison", "malicious", "truth", "attack"} & set(parameter.name.split("_"))
         if parameter.kind is parameter.KEYWORD_ONLY:
-            assert parameter.annotation in SETTINGS + LISTS
+            assert parameter.annotation in SETTINGS + LISTS, (
+                f"annotate {parameter.name} as int, float, str, bool or a Sequence of them"
+            )
 
 
 def test_messages_and_memory_are_named_arrays_of_plain_numbers(name):
     for part in step(name, views()[0]):
         assert part.keys() == {str(key) for key in part}
-        assert all(isinstance(array, np.ndarray) for array in part.values())
-        assert all(array.dtype.kind in "biuf" for array in part.values())
+        for key, array in part.items():
+            assert isinstance(array, np.ndarray), f"{key} is no numpy array"
+            assert array.dtype.kind in "biuf", f"{key} holds no plain numbers"
 
 
 def test_a_client_step_does_not_modify_its_view(name):
     view = views()[0]
     before = copy.deepcopy(view)
     step(name, view)
-    np.testing.assert_array_equal(view.features, before.features)
-    np.testing.assert_array_equal(view.labels, before.labels)
+    np.testing.assert_array_equal(view.features, before.features, "client changed the features")
+    np.testing.assert_array_equal(view.labels, before.labels, "client changed the labels")
 
 
 def test_no_sample_leaves_its_client(name):
     view = views()[0]
     sent, _ = step(name, view)
-    assert all(len(view.labels) not in array.shape for array in sent.values())
+    for key, array in sent.items():
+        assert len(view.labels) not in array.shape, f"{key} is as long as the client's data"
 
 
 def test_each_client_gets_a_mask_over_its_samples(name):
     found = judged(name)
     assert [verdict.keep.shape for verdict in found.verdicts] == [(40,), (25,), (31,)]
-    assert all(verdict.keep.dtype == bool for verdict in found.verdicts)
-    assert found.sent > 0
+    assert all(verdict.keep.dtype == bool for verdict in found.verdicts), "keep: True or False"
+    assert found.sent > 0, "messages and broadcasts are empty"
 
 
 def test_only_dropped_samples_are_repaired_and_with_a_class(name):
@@ -107,5 +108,5 @@ def test_the_seed_alone_decides(name):
 def test_a_client_without_samples_is_no_error(name):
     nobody = View(2, {"raw": np.zeros((0, 8), np.float32)}, np.zeros(0, np.int64), 3)
     own = [*views()[:2], nobody]
-    found = exchanges.judge(spec(name), own, seed=1, before_round=1)
+    found = exchanges.judge(spec("sanitizers", name), own, seed=1, before_round=1)
     assert [len(verdict.keep) for verdict in found.verdicts] == [40, 25, 0]

@@ -148,7 +148,7 @@ def _start(workspace: Workspace, command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["bash", "-c", command],
         cwd=workspace.root,
-        env={"PATH": path, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PATH": path, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
 

@@ -18,7 +18,7 @@ from tests.workflow.test_whole_dag import EVERY_JOB, jobs
 SIZE = "1g"
 PAGE = 4096
 NO_SPACE = "No space left on device"
-READ_ONLY = "Read-only file system"
+READ_ONLY = "results/ cannot be written: its disk is mounted read-only"
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +17,15 @@ sys.path.insert(0, str(ROOT / "src"))
 from fedsieve import grids, provenance, registry, settings
 from fedsieve.errors import InputError
 
+NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
+"""The files that the configuration comes from, for messages."""
+
 try:
     registry.look_in(settings.plugin_folders(config))
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     settings.check(config, schema)
 except InputError as error:
-    raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
+    raise WorkflowError(f"{NAMED} cannot be used:\n{error}") from None
 config.update(settings.complete(config))
 DATA_ROOT = os.path.abspath(config["data_root"])
 # Jobs find the package, this interpreter, the data root and the device in their environment. None
@@ -521,3 +525,22 @@ def headline():
     """Text for the terminal once a run is done: the numbers, and where to look further."""
     lines = [Path(f"results/tables/{grid}.txt") for grid in config["run"]]
     return "\n".join(path.read_text() for path in lines if path.exists())
+
+
+def hindrance():
+    """Text for the terminal where jobs failed without a word, since their logs had no room."""
+    if shutil.disk_usage("results").free > 2**20:
+        return ""
+    return (
+        "No space left on device: results/ lies on a full disk, so that logs may be empty. Make"
+        " room and run the same command again; what is finished stays.\n"
+    )
+
+
+def refuse_read_only():
+    """Stop before the first job where results cannot be written, and say so."""
+    if os.path.isdir("results") and not os.access("results", os.W_OK):
+        raise WorkflowError(
+            "results/ cannot be written: its disk is mounted read-only, or the folder is not yours."
+            " Allow writing and run the same command again; what is finished stays."
+        )

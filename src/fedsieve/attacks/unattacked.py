@@ -9,6 +9,9 @@ from fedsieve.records import Dataset, Poisoning, Probe
 EXAMPLE: dict[str, object] = {}
 """A valid spec, for the documentation and the contract tests."""
 
+DETERMINISTIC = True
+"""Nothing is drawn: the generator decides nothing."""
+
 
 def poison(
     data: Dataset,

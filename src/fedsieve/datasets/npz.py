@@ -13,6 +13,10 @@ SOURCE = Source(
 )
 
 
+EXAMPLE = {"file": "my-scans.npz"}
+"""A valid spec, for the documentation and the contract tests."""
+
+
 def fetch(root: Path, *, file: str, sha256: str | None = None) -> dict[str, str]:
     """Check that the archive is there and, where ``sha256`` is given, holds what it should."""
     # an absolute path would make the result depend on the machine

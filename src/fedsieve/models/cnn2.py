@@ -40,9 +40,11 @@ def build(
     pool_first = nn.MaxPool2d(2) if hidden else nn.Identity()
     height, width = (_size(_size(s, padding, bool(hidden)), padding, True) for s in in_shape[1:])
     if min(height, width) < 1:
+        larger = ["padding: 1"] * (padding < 1) + ["hidden: 0"] * bool(hidden)
         raise InputError(
             f"model cnn2: images of {in_shape[1]}x{in_shape[2]} are too small with "
-            f"padding: {padding}; set padding: 1, or hidden: 0"
+            f"padding: {padding}; set {', or '.join(larger) or 'a larger padding'}. "
+            f"Channels come first: {list(in_shape)} is [channels, height, width]"
         )
     extractor: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=nn.Sequential(

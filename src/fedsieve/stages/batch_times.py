@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from fedsieve import look, timing
 from fedsieve.artifacts import read_json, write_text
-from fedsieve.tidy import labeled
+from fedsieve.tidy import labeled, read_table
 
 
 def batch_times(
@@ -40,7 +40,7 @@ def batch_times(
         [
             {"defense": labels["defense"], "part": part, "seconds": value}
             for labels, log, record in labeled(grid, clients_logs, records)
-            for part, value in per_batch(pd.read_csv(log), read_json(record)).items()
+            for part, value in per_batch(read_table(log), read_json(record)).items()
         ]
     )
     groups = seconds.groupby(["defense", "part"], sort=False)["seconds"]

@@ -33,7 +33,6 @@ class Bench:
 
     model: nn.Module
     values: Tensor
-    gradient: Tensor
     begin: Tensor
     data: TrainingData
     held: Partition
@@ -70,10 +69,10 @@ def client_times(
     torch.set_num_threads(1)
     train, _ = read_data(data)
     model = setup.initial_model(task["model"], train, seed).to(devices.choose(device)).eval()
-    values, gradient = bind(model)
+    values = bind(model)
     images = TrainingData.of(train, values.device)
     held, n_classes = read_partition(clients), len(train.classes)
-    bench = Bench(model, values, gradient, values.clone(), images, held, n_classes, seed)
+    bench = Bench(model, values, values.clone(), images, held, n_classes, seed)
     state = screening.fresh(detector, model, held.n_clients, seed)
     state = screening.taught(detector, model, values, state, seed, 1)  # all its parts now work
     rows = [
@@ -113,7 +112,7 @@ def _turn(
 def _train(bench: Bench, client: int, sgd: Sgd, extra: LocalLoss | None) -> None:
     bench.values.copy_(bench.begin)
     steps = batches(bench.held.rows(client), sgd, stream(bench.seed, "batches", client))
-    train_client(bench.model, bench.values, bench.gradient, bench.data, steps, sgd, extra)
+    train_client(bench.model, bench.data, steps, sgd, extra)
 
 
 def _report(bench: Bench, client: int, detector: dict[str, Any], state: State) -> None:

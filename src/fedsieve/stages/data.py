@@ -7,6 +7,7 @@ import numpy as np
 
 from fedsieve import registry
 from fedsieve.artifacts import read_json, write_data
+from fedsieve.checks import check_splits
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset
 from fedsieve.rng import stream
@@ -36,7 +37,8 @@ def data(
             f"{root}: the files of {dataset['use']} are not those that were fetched; "
             f"delete {receipt} to accept the new content, and run again"
         )
-    train, test = registry.bind("datasets", dataset, "read")(root)
+    read = registry.bind("datasets", dataset, "read")
+    train, test = check_splits(registry.file_of("datasets", dataset), read(root))
     if 0 < max_samples < len(train.images):
         rows = np.sort(stream(0, "subset").permutation(len(train.images))[:max_samples])
         train = Dataset(train.images[rows], train.labels[rows], train.classes)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fedsieve import metrics, registry
+from fedsieve import metrics
 from fedsieve.artifacts import (
     read_arrays,
     read_data,
@@ -18,7 +18,9 @@ from fedsieve.artifacts import (
     write_json,
     write_text,
 )
+from fedsieve.poisonings import probes
 from fedsieve.records import NOBODY, Dataset, Labels, Probe
+from fedsieve.tidy import read_table
 from fedsieve.trust import ignored
 
 
@@ -59,15 +61,15 @@ def evaluate(
     """
     train, test = read_data(data)
     truth, held = read_poisoning(poisoning), read_partition(clients)
-    probes = registry.bind("attacks", attack, "probe")(test)
+    asked = probes(attack, test)
     predicted = read_arrays(predictions, None)
     said = predicted.pop("scores", None)
     numbers = predicted.pop("rounds")
     shown = Shown(truth.apply(train).labels, train.labels, test)
-    log = pd.read_csv(clients_log)
+    log = read_table(clients_log)
     curve = pd.DataFrame(
         [
-            _round({name: rows[i] for name, rows in predicted.items()}, shown, probes, attack)
+            _round({name: rows[i] for name, rows in predicted.items()}, shown, asked, attack)
             for i in range(len(numbers))
         ]
     )
@@ -119,9 +121,10 @@ def _round(
     if rates:
         row["asr"] = metrics.attack_success(rates)
     row |= {f"asr.{kind}": rate for kind, rate in rates.items()}
-    if "source" in attack:
+    source = attack.get("source")  # another attack may call anything so
+    if isinstance(source, int) and source in range(len(test.classes)):
         recalls = metrics.class_accuracy(predicted["test"], test.labels, len(test.classes))
-        row["source_recall"] = recalls[attack["source"]]
+        row["source_recall"] = recalls[source]
     if "local" in predicted:
         row |= _local(predicted["local"], predicted["local_test"], shown)
     return row
@@ -204,12 +207,16 @@ def _detection(log: pd.DataFrame, malicious: np.ndarray) -> dict[str, Any]:
     A client counts as flagged where the detector bans it, or where the aggregator gives its update
     less than half of an even share of its round and less than half of its share by samples; one
     that a sanitizer left without samples does not.
-    ``outside_domain`` is the share of rounds in which the aggregator's conditions did not hold.
+    ``outside_domain`` is the share of rounds in which the aggregator's conditions did not hold;
+    ``diverged`` that in which no client's loss was a finite number.
     """
     flagged = (log["benign"] == 0) | ignored(log)
     bad = log["client"].isin(malicious)
     scores = metrics.client_detection(np.flatnonzero(flagged), np.flatnonzero(bad), len(log))
     outside = 1 - log.groupby("round")["in_domain"].first().mean()
+    trained = log[log["n_samples"] > 0]
+    learned = np.isfinite(trained["loss"]).groupby(trained["round"]).any()
     return {f"detection.{name}": score for name, score in scores.items()} | {
-        "outside_domain": float(outside)
+        "outside_domain": float(outside),
+        "diverged": float(1 - learned.mean()) if len(learned) else 0.0,
     }

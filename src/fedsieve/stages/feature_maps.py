@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fedsieve import device, look, maps, registry, setup
+from fedsieve import device, look, maps, setup
 from fedsieve.artifacts import read_data
+from fedsieve.poisonings import probes
 from fedsieve.responses import correlations, responses
 from fedsieve.statistics import percent
 
@@ -45,7 +46,7 @@ def feature_maps(
     image, and the correlation of a layer's whole response, all channels together.
     """
     train, test = read_data(data)
-    probe = registry.bind("attacks", attack, "probe")(test)["backdoor"]
+    probe = probes(attack, test)["backdoor"]
     n = len(probe.samples)
     chosen = np.linspace(0, n - 1, min(n, MAX_IMAGES)).astype(int)
     clean = torch.from_numpy(test.images[probe.samples[chosen]])

@@ -5,6 +5,7 @@ from typing import Any
 
 from fedsieve import registry
 from fedsieve.artifacts import write_json
+from fedsieve.checks import check_receipt
 
 
 def fetch(*, dataset: dict[str, Any], root: Path, receipt: Path) -> None:
@@ -16,4 +17,5 @@ def fetch(*, dataset: dict[str, Any], root: Path, receipt: Path) -> None:
         receipt: Written: file name to SHA-256.
     """
     files = registry.bind("datasets", dataset, "fetch")(root)
+    check_receipt(registry.file_of("datasets", dataset), files)
     write_json(receipt, {"dataset": dataset["use"], "files": files})

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from fedsieve import device as devices
-from fedsieve import metrics, registry, setup
+from fedsieve import metrics, setup
 from fedsieve.artifacts import read_arrays, read_data, write_json
 from fedsieve.features import predict
+from fedsieve.poisonings import probes
 
 
 def floor(
@@ -38,12 +39,12 @@ def floor(
     train, test = read_data(data)
     where = devices.choose(device)
     clean = setup.trained_model(weights, model, train, where)
-    probes = registry.bind("attacks", attack, "probe")(test)
+    asked = probes(attack, test)
 
     def predicted(images: np.ndarray) -> np.ndarray:
         return predict(clean, torch.from_numpy(images).to(where), multi_label=test.multi_label)
 
-    rates = {k: metrics.success_rate(predicted(p.images), p.wanted) for k, p in probes.items()}
+    rates = {k: metrics.success_rate(predicted(p.images), p.wanted) for k, p in asked.items()}
     last = read_arrays(predictions, None)["test"][-last_rounds:]
     found: dict[str, float | None] = {
         "accuracy_unattacked": float(np.mean([metrics.accuracy(p, test.labels) for p in last]))

@@ -8,6 +8,7 @@ import pandas as pd
 from fedsieve import claims as judge
 from fedsieve import rendering
 from fedsieve.artifacts import write_text
+from fedsieve.tidy import read_table
 
 COLUMNS = ["paper", "where", "says", "here", "n", "verdict", "why"]
 
@@ -23,7 +24,7 @@ def ledger(*, claims: dict[str, Any], tables: str, csv: Path, md: Path, html: Pa
     """
     rows = []
     for name, claim in claims.items():
-        summary = pd.read_csv(tables.format(grid=claim["grid"]))
+        summary = read_table(Path(tables.format(grid=claim["grid"])))
         rows += [row | {"grid": claim["grid"]} for row in judge.ledger(name, claim, summary)]
     frame = pd.DataFrame(rows).fillna("")
     write_text(csv, frame.to_csv(index=False))

@@ -9,6 +9,7 @@ from fedsieve import captions as texts
 from fedsieve import clients, details, overview
 from fedsieve import page as pages
 from fedsieve.artifacts import write_text
+from fedsieve.tidy import read_table
 
 
 def page(
@@ -40,7 +41,7 @@ def page(
     """
     grids, ran = [], []
     for name in config["run"]:
-        summary, over = (pd.read_csv(path.format(grid=name)) for path in (summaries, curves))
+        summary, over = (read_table(Path(path.format(grid=name))) for path in (summaries, curves))
         own = details.read_runs(Path(runs.format(grid=name)))
         shown = [figure for figure in figures if figure.parent.name == name]
         grids.append(
@@ -52,7 +53,7 @@ def page(
             }
         )
         ran.append(own)
-    ledger = pd.read_csv(claims[0], keep_default_na=False) if claims else pd.DataFrame()
+    ledger = read_table(claims[0], keep_default_na=False) if claims else pd.DataFrame()
     text = pages.render(
         facts=pages.facts(pd.concat(ran)),
         claims=ledger.to_dict("records"),
@@ -88,7 +89,7 @@ def _screenings(grid: dict[str, Any], path: str) -> dict[str, Any] | None:
     """The table of what detectors find by saved models, if the grid asks for it."""
     if "screen" not in grid:
         return None
-    frame = pd.read_csv(path)
+    frame = read_table(Path(path))
     table = clients.table(frame, _order(grid)).reset_index()
     rows = table.astype(str).to_numpy().tolist()
     return {"columns": list(map(str, table)), "rows": rows, "note": clients.note(frame)}

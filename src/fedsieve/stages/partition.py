@@ -7,6 +7,7 @@ import numpy as np
 
 from fedsieve import registry
 from fedsieve.artifacts import read_data, write_partition
+from fedsieve.checks import check_assignment
 from fedsieve.records import Partition
 from fedsieve.rng import stream
 
@@ -28,5 +29,7 @@ def partition(
         "partitions", partition, "assign", rng=stream(seed, "partition"), n_clients=n_clients
     )
     client = assign(train.labels)
+    where = registry.file_of("partitions", partition)
+    check_assignment(where, client, len(train.labels), n_clients)
     write_partition(clients, Partition(client, n_clients))
     print("samples per client:", *np.bincount(client, minlength=n_clients))

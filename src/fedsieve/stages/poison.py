@@ -8,7 +8,7 @@ import numpy as np
 from fedsieve import registry
 from fedsieve.artifacts import read_data, read_partition, write_poisoning
 from fedsieve.grids import n_malicious
-from fedsieve.poisonings import empty, merge
+from fedsieve.poisonings import check_poisoning, empty, merge, probes
 from fedsieve.rng import stream
 
 
@@ -26,17 +26,18 @@ def poison(
         poisoning: Written: malicious clients, changed samples, old and new labels, new images.
     """
     train, test = read_data(data)
-    registry.bind("attacks", attack, "probe")(test)  # a class without test images fails here
+    where = registry.file_of("attacks", attack)
+    asked = probes(attack, test)
     held = read_partition(clients)
     chosen = stream(seed, "malicious").permutation(held.n_clients)
     malicious = np.sort(chosen[: n_malicious(ratio, held.n_clients)])
-    parts = [
-        registry.bind("attacks", attack, "poison", rng=stream(seed, "poison", client))(
-            train, held.rows(client)
-        )
-        for client in malicious.tolist()
-    ]
-    merged = merge(malicious, [empty(train), *parts])
+    parts = [empty(train)]
+    for client in malicious.tolist():
+        rows, rng = held.rows(client), stream(seed, "poison", client)
+        found = registry.bind("attacks", attack, "poison", rng=rng)(train, rows)
+        parts.append(check_poisoning(where, found, train, rows, asked))
+    merged = merge(malicious, parts)
     write_poisoning(poisoning, merged)
     print("malicious clients:", *malicious)
-    print("poisoned samples:", dict(zip(*np.unique(merged.kind, return_counts=True), strict=True)))
+    kinds, counts = np.unique(merged.kind, return_counts=True)
+    print("poisoned samples:", dict(zip(kinds.tolist(), counts.tolist(), strict=True)))

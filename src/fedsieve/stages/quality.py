@@ -9,7 +9,7 @@ from fedsieve import look
 from fedsieve import quality as draw
 from fedsieve.artifacts import read_poisoning
 from fedsieve.rng import stream
-from fedsieve.tidy import labeled
+from fedsieve.tidy import labeled, read_table
 
 EARLIEST = 20
 """First round that may be drawn, as in MCDFL's figures, unless a run has no later screening."""
@@ -39,7 +39,7 @@ def quality(
     """
     parts, drawn = [], []
     for labels, path, poisoning in labeled(grid, logs, poisonings):
-        log = pd.read_csv(path)
+        log = read_table(path)
         number = _round(log, labels)
         rows = log[log["round"] == number]
         malicious = rows["client"].isin(read_poisoning(poisoning).malicious)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int64
 
 from fedsieve.artifacts import read_arrays, read_json, write_text
 from fedsieve.statistics import LABELS, over_seeds
-from fedsieve.tidy import labeled, read_rounds
+from fedsieve.tidy import labeled, read_rounds, read_table
 from fedsieve.trust import ignored
 
 UNSANITIZED = dict.fromkeys(("poisoned_kept", "poisoned_removed", "clean_kept", "clean_removed"))
@@ -92,7 +92,7 @@ def _run(log: Path, kept: Path, poisoning: Path, record: Path) -> dict[str, Any]
     truth = _truth(poisoning)
     verdict = read_arrays(kept, None, finite=False)
     excess = [array for name, array in verdict.items() if name.endswith("excess")]
-    found = accused(excess) if excess else turned_down(pd.read_csv(log))
+    found = accused(excess) if excess else turned_down(read_table(log))
     counts = confusion(verdict["keep"], truth["samples"]) if verdict["sanitized"] else UNSANITIZED
     return {
         **counts,

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from fedsieve import bars, look
+from fedsieve.tidy import read_table
 
 
 def sanitization_bars(*, summary: Path, order: list[str], figures: list[Path]) -> None:
@@ -15,4 +14,4 @@ def sanitization_bars(*, summary: Path, order: list[str], figures: list[Path]) -
         order: Attacks and defenses in the order of groups and bars.
         figures: Written: the same figure in each format that the endings name.
     """
-    look.save(bars.sanitization_bars(pd.read_csv(summary), order), *figures)
+    look.save(bars.sanitization_bars(read_table(summary), order), *figures)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedsieve import device as devices
 from fedsieve import screening, setup
-from fedsieve.artifacts import write_arrays
+from fedsieve.artifacts import check_seal, write_arrays
 from fedsieve.errors import InputError
 from fedsieve.local import TrainingData
 from fedsieve.vectors import bind
@@ -63,7 +63,7 @@ def screen(
         net.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"{snapshots}: weights of another model: {error}") from error
-    values, _ = bind(net.eval())
+    values = bind(net.eval())
     state = screening.fresh(detector, net, len(held.rows), seed)
     if theirs == detector:
         state |= {k.removeprefix("detector."): t for k, t in saved.items() if k[:9] == "detector."}
@@ -95,6 +95,7 @@ def _saved(
 ) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     """Tensors of one round's snapshot, ``model.*`` and ``detector.*``, and the run's detector."""
     prefix = f"round{after_round}."
+    check_seal(snapshots)
     try:
         with safe_open(snapshots, "pt", device=str(where)) as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from fedsieve import bars, look
+from fedsieve.tidy import read_table
 
 
 def success_bars(*, summary: Path, order: list[str], figures: list[Path]) -> None:
@@ -15,4 +14,4 @@ def success_bars(*, summary: Path, order: list[str], figures: list[Path]) -> Non
         order: Attacks and defenses in the order of panels and bars.
         figures: Written: the same figure in each format that the endings name.
     """
-    look.save(bars.success_bars(pd.read_csv(summary), order), *figures)
+    look.save(bars.success_bars(read_table(summary), order), *figures)

@@ -1,5 +1,7 @@
 """Train the global model of one scenario: federated rounds on poisoned data under a defense."""
 
+import csv
+import io
 import json
 import time
 from dataclasses import replace
@@ -8,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedsieve import checkpoints, graphs, provenance, registry, setup
+from fedsieve import checkpoints, graphs, provenance, setup
 from fedsieve import device as devices
 from fedsieve.artifacts import (
     locked,
@@ -29,6 +30,7 @@ from fedsieve.checkpoints import Progress
 from fedsieve.errors import InputError
 from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
+from fedsieve.poisonings import probes
 from fedsieve.records import NOBODY, keeping
 from fedsieve.rng import stream
 from fedsieve.rounds import (
@@ -191,8 +193,8 @@ def _beginning(fed: Federation, keep: list[Path]) -> Progress:
 
 def _watch(held: setup.Held, attack: dict[str, Any], where: torch.device) -> dict[str, Tensor]:
     """Images to predict after every round: the test set, and the probes of the attack."""
-    probes = registry.bind("attacks", attack, "probe")(held.test)
-    images = {"test": held.test.images} | {f"probe.{k}": p.images for k, p in probes.items()}
+    asked = probes(attack, held.test)
+    images = {"test": held.test.images} | {f"probe.{k}": p.images for k, p in asked.items()}
     return {name: torch.from_numpy(array).to(where) for name, array in images.items()}
 
 
@@ -354,8 +356,16 @@ def _write(
     if fed.data.labels.ndim == 2:
         arrays["scores"] = scores(fed.model, test)
     write_arrays(predictions, arrays, compress=True)
-    rows = [row for note in progress.notes for row in note["clients"]]
-    write_text(clients_log, pd.DataFrame(rows).to_csv(index=False))
+    write_text(clients_log, _table([row for note in progress.notes for row in note["clients"]]))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV, unknown values empty; the import of pandas would take longer than all else."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -55,7 +55,15 @@ def _make_data(jobs: Sequence[Job], configfiles: Sequence[Path]) -> None:
     print(f"making {', '.join(map(str, missing))} first, to know how large they are", flush=True)
     command = ancestry.snakemake(missing, configfiles, "--cores", "1", "--quiet", "all")
     if subprocess.run(command, check=False).returncode:
-        raise InputError(f"{missing[0]}: Snakemake could not make it; what it says is above")
+        raise InputError(_failure(next((p for p in missing if not p.is_file()), missing[0])))
+
+
+def _failure(data: Path) -> str:
+    """Why a data set could not be made: the end of the log of the job that failed."""
+    log = data.with_name("data.log" if data.with_name("source.json").is_file() else "fetch.log")
+    said = log.read_text().strip().splitlines() if log.is_file() else []
+    ending = "\n".join([f"{log} ends with", *said[-3:]]) if said else "what it says is above"
+    return f"{data}: Snakemake could not make it; {ending}"
 
 
 def _clients(jobs: Sequence[Job]) -> dict[str, int]:

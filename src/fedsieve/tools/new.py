@@ -9,6 +9,10 @@ from fedsieve.provenance import ROOT
 from fedsieve.registry import near
 
 EXAMPLES = ROOT.parent / "docs/extend.md"
+RUN = (
+    ".venv/bin/snakemake results/tables/mine.txt --cores 2 "
+    "--configfile config/demo.yaml config/mine.yaml"
+)
 _EXAMPLE = r"^`src/fedsieve/{kind}/(\w+)\.py`\n\n```python\n(.*?)^```\n\n```yaml\n(.*?)^```"
 
 
@@ -24,21 +28,31 @@ def new(kind: str, name: str, *, folder: Path = registry.PACKAGE) -> None:
     kinds = f"{kind.removesuffix('s')}s"
     if kinds not in registry.CONTRACTS:
         known = [known.removesuffix("s") for known in registry.CONTRACTS]
-        raise InputError(f"no kind of plug-in named {kind!r}{near(kind, known)}")
+        parts = ": it is made of a sanitizer, a detector and an aggregator" * (kinds == "defenses")
+        raise InputError(f"no kind of plug-in named {kind!r}{parts}{near(kind, known)}")
     if not re.fullmatch(r"[a-z]\w*", name):
         raise InputError(f"name: {name!r} is no name of a Python module in lower case")
     path = folder / kinds / f"{name}.py"
     if path.exists() or name in registry.available(kinds):
-        raise InputError(f"{path}: there is a plug-in of this name; choose another")
+        taken = path if path.exists() else registry.find(kinds, name)
+        raise InputError(f"name: {taken} is a plug-in of this name; choose another")
     model, code, settings = example(kinds)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(code)
-    print(f"wrote {path}; in a configuration:\n")
-    labeled = settings.replace(model.replace("_", "-"), name.replace("_", "-"))
-    print(re.sub(rf"use: {model}\b", f"use: {name}", labeled))
+    print(f"wrote {path}; save this as config/mine.yaml:\n")
+    print(f"plugins: [{folder}]\n" * (folder != registry.PACKAGE) + renamed(settings, model, name))
     elsewhere = f"FEDSIEVE_PLUGINS={folder} " if folder != registry.PACKAGE else ""
-    print(f"test it: {elsewhere}.venv/bin/python -m pytest tests/contracts -k {name}")
+    own = f"tests/contracts/test_{kinds}.py -k '[{name}] or -{name}]'"
+    print(f"test it: {elsewhere}.venv/bin/python -m pytest {own}")
+    print(f"run it:  {RUN}")
     print("what its functions get and return: docs/extend.md")
+
+
+def renamed(settings: str, before: str, name: str) -> str:
+    """A configuration with another plug-in in place of one, and labels called after it."""
+    label = name.replace("_", "-")
+    named = rf"(use: )?\b({before}|{before.replace('_', '-')})\b"
+    return re.sub(named, lambda found: f"use: {name}" if found[1] else label, settings)
 
 
 def example(kinds: str) -> tuple[str, str, str]:

@@ -23,7 +23,8 @@ help:
 	@echo "make bench        measure this machine: ratios against stated limits, some ten minutes"
 	@echo "make report       Snakemake's own report of the demo, results/snakemake-report.html"
 	@echo "make new kind=aggregator name=mine"
-	@echo "                  write a plug-in to start from; any kind of docs/extend.md"
+	@echo "                  write a plug-in to start from; any kind of docs/extend.md; folder=PATH"
+	@echo "                  puts it elsewhere"
 	@echo "make lock         resolve pyproject.toml to exact versions"
 	@echo "make assumptions  gather every ASSUME into docs/assumptions.md"
 	@echo "make clean        delete the environment (results stay)"
@@ -78,7 +79,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 new: $(STAMP)
-	@$(BIN)/python -m fedsieve new $(kind) $(name)
+	@$(BIN)/python -m fedsieve new $(kind) $(name) $(if $(folder),--folder $(folder))
 
 lock: $(STAMP)
 	$(BIN)/python envs/lock.py

@@ -77,7 +77,7 @@ def test_a_loaded_vector_computes_what_its_model_computed(model):
     other = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
     values = vectors.bind(other.eval())
     values.copy_(vectors.flatten(model))
-    assert torch.equal(other(images), wanted)
+    torch.testing.assert_close(other(images), wanted)  # sums may go in another order
 
 
 def test_seeded_weights_depend_on_the_seed_alone_and_global_state_is_restored():

@@ -23,11 +23,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from fedsieve import metrics, setup
+from fedsieve import metrics, registry, setup
 from fedsieve.artifacts import read_data
 from fedsieve.detectors import mcdfl_plus
 from fedsieve.features import scores
-from fedsieve.partitions import dirichlet, iid
 from fedsieve.records import Dataset, Screening, View
 from fedsieve.rng import stream
 from fedsieve.vectors import bind
@@ -35,6 +34,8 @@ from fedsieve.vectors import bind
 RATIOS = (0.05, 0.1, 0.2, 0.3, 0.4)
 YARDSTICK = 4
 PARTS = ("f1", "soft", "labhist", "yardstick")
+ALIKE: dict[str, Any] = {"use": "iid"}
+UNLIKE: dict[str, Any] = {"use": "dirichlet", "alpha": 1.0}
 
 Flip = tuple[int, int]
 Relabel = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
@@ -67,20 +68,18 @@ def noisy(labels: np.ndarray, number: int, rng: np.random.Generator, *, share: f
 
 def scenarios(flips: list[Flip]) -> dict[str, tuple[dict[str, Any], Relabel]]:
     """Name -> how the data are dealt, and what attackers claim."""
-    alike, unlike = {"use": "iid"}, {"use": "dirichlet", "alpha": 1.0}
     found: dict[str, tuple[dict[str, Any], Relabel]] = {}
     for share, (source, target) in itertools.product((1.0, 0.5, 0.2), flips):
         own = partial(flipped, flips=[(source, target)], share=share)
-        found[f"flip {source} to {target}, {share:.0%}"] = alike, own
+        found[f"flip {source} to {target}, {share:.0%}"] = ALIKE, own
     for source, target in flips:
         own = partial(flipped, flips=[(source, target)], share=1.0)
-        found[f"flip {source} to {target}, alpha 1"] = unlike, own
-    (source, target), second = flips[:2]
-    swap = [(source, target), (target, source)]
-    found["swap"] = alike, partial(flipped, flips=swap, share=1.0)
-    found["two groups"] = alike, partial(in_groups, flips=[flips[0], second])
-    found["two flips each"] = alike, partial(flipped, flips=[flips[0], second], share=1.0)
-    found["half of all labels random"] = alike, partial(noisy, share=0.5)
+        found[f"flip {source} to {target}, alpha 1"] = UNLIKE, own
+    swap = [flips[0], flips[0][::-1]]
+    found["swap"] = ALIKE, partial(flipped, flips=swap, share=1.0)
+    found["two groups"] = ALIKE, partial(in_groups, flips=flips[:2])
+    found["two flips each"] = ALIKE, partial(flipped, flips=flips[:2], share=1.0)
+    found["half of all labels random"] = ALIKE, partial(noisy, share=0.5)
     return found
 
 
@@ -113,13 +112,19 @@ def screened(logits: np.ndarray, labels: np.ndarray, held: list[np.ndarray]) -> 
 
 
 def draw(
-    logits: np.ndarray, data: Dataset, n_clients: int, seed: int, **scenario: Any
+    logits: np.ndarray,
+    data: Dataset,
+    n_clients: int,
+    seed: int,
+    *,
+    partition: dict[str, Any],
+    relabel: Relabel,
+    ratio: float,
 ) -> dict[str, Any]:
     """Deal the data, poison them, screen, and score the flags."""
-    how, relabel, ratio = scenario["partition"], scenario["relabel"], scenario["ratio"]
-    assign = {"iid": iid.assign, "dirichlet": dirichlet.assign}[how["use"]]
-    more = {key: value for key, value in how.items() if key != "use"}
-    client = assign(data.labels, n_clients=n_clients, rng=stream(seed, "partition"), **more)
+    rng = stream(seed, "partition")
+    assign = registry.bind("partitions", partition, "assign", n_clients=n_clients, rng=rng)
+    client = assign(data.labels)
     held = [np.flatnonzero(client == number) for number in range(n_clients)]
     malicious = np.sort(
         stream(seed, "malicious").permutation(n_clients)[: round(ratio * n_clients)]
@@ -158,8 +163,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     agreed = (logits.argmax(axis=1) == data.labels).mean()
     print(f"{given.run}, round {given.after_round}: {judge}, {agreed:.1%} of labels agreed")
     flips = [(int(source), int(target)) for source, target in (f.split("-") for f in given.flips)]
-    nobody = {f"no attack, {how['use']}": how for how in ({"use": "iid"}, _UNLIKE)}
-    plan = [(name, how, flipped, 0.0) for name, how in nobody.items()]
+    plan = [(f"no attack, {how['use']}", how, flipped, 0.0) for how in (ALIKE, UNLIKE)]
     plan += [
         (name, how, relabel, ratio)
         for name, (how, relabel) in scenarios(flips).items()
@@ -175,9 +179,6 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         told += [f"false {table.f1_false.sum()}, labhist's {table.labhist_false.sum()}"]
         print(f"{name}, {ratio:.0%}: {', '.join(told)}", flush=True)
         yield from (at | {"seed": s} | one for s, one in zip(given.seeds, drawn, strict=True))
-
-
-_UNLIKE = {"use": "dirichlet", "alpha": 1.0}
 
 
 def main() -> None:

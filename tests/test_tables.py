@@ -1,5 +1,8 @@
 import math
+import os
 import re
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
@@ -203,6 +206,27 @@ def test_latex_rows_have_as_many_cells_as_columns():
     body = rendering.to_latex(TABLE, "").split("\\midrule\n")[1].split("\\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert [line.count("&") for line in rows] == [TABLE.shape[1] + 1] * len(TABLE)
+
+
+@pytest.fixture
+def pdflatex():
+    """LaTeX as the system has it; only outside continuous integration may it miss."""
+    if shutil.which("pdflatex") is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("pdflatex is not installed")
+    return ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
+
+
+def test_latex_compiles_with_booktabs_alone(pdflatex, tmp_path):
+    marks = {"perfect": "†", "krum": "‡", "fdsd": "f = 2"}
+    outside = TABLE.map(lambda text: f"{text} {tables.MARKS['outside_domain']}")
+    body = rendering.to_latex(outside, "5 % of a_b & all #1.", marks)
+    assert "n $>$ 2f + 2" in body
+    document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
+    (tmp_path / "table.tex").write_text("\n".join([*document, r"\end{document}", ""]))
+    made = subprocess.run([*pdflatex, "table.tex"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout
+    assert "Missing character" not in made.stdout
+    assert "(1 page" in made.stdout
 
 
 def test_latex_sets_blocks_of_ratio_apart():

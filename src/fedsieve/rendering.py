@@ -29,9 +29,10 @@ _LEGEND = {
 }
 
 _TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
-# In LaTeX's default encoding a bare > is an inverted question mark.
 _TEX_SYMBOLS = str.maketrans(
-    {"±": r"$\pm$", UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$", ">": "$>$"}
+    {"±": r"$\pm$", UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$"}
+    # in LaTeX's default encoding they are inverted marks
+    | {"<": "$<$", ">": "$>$"}
 )
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _CSS = [

@@ -12,6 +12,7 @@ import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
+from needed import lacking
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # or each test process would lease a card
 
@@ -34,11 +35,9 @@ SANITIZER = {"use": "cluster_majority", "n_clusters": 10}
 @pytest.fixture(scope="session")
 def mirror():
     """Data root with the real data sets; only outside continuous integration may it be missing."""
-    if "FEDSIEVE_DATA" in os.environ:
-        return Path(os.environ["FEDSIEVE_DATA"])
-    if "CI" in os.environ:
-        pytest.fail("FEDSIEVE_DATA must name a data root")
-    return pytest.skip("FEDSIEVE_DATA names no data root")
+    if "FEDSIEVE_DATA" not in os.environ:
+        lacking("FEDSIEVE_DATA names no data root")
+    return Path(os.environ["FEDSIEVE_DATA"])
 
 
 @pytest.fixture

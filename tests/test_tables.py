@@ -1,11 +1,11 @@
 import math
-import os
 import re
 import shutil
 import subprocess
 
 import pandas as pd
 import pytest
+from needed import lacking
 from pandas.testing import assert_frame_equal
 
 from fedsieve import overview, rendering, tables
@@ -212,7 +212,7 @@ def test_latex_rows_have_as_many_cells_as_columns():
 def pdflatex():
     """LaTeX as the system has it; only outside continuous integration may it miss."""
     if shutil.which("pdflatex") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("pdflatex is not installed")
+        lacking("pdflatex is not installed")
     return ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
 
 

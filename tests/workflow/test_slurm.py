@@ -1,7 +1,6 @@
 """The SLURM profile on a real SLURM, which the test brings up; three runs side by side."""
 
 import contextlib
-import os
 import re
 import signal
 from collections import Counter
@@ -11,6 +10,7 @@ import pytest
 import slurm
 import yaml
 from digests import differing, digests
+from needed import lacking
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text())
@@ -37,7 +37,7 @@ ASKED = {
 def cluster(tmp_path_factory):
     """A SLURM; only outside continuous integration may it be missing."""
     if reason := slurm.why_not():
-        (pytest.fail if "CI" in os.environ else pytest.skip)(reason)
+        lacking(reason)
     with slurm.running(tmp_path_factory.mktemp("slurm")):
         yield
 

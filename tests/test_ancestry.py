@@ -36,3 +36,11 @@ def test_a_change_is_named_by_its_path_in_the_settings():
 def test_where_no_snakemake_ran_is_said(tmp_path):
     with pytest.raises(InputError, match="go where Snakemake ran"):
         ancestry.recorded(Path("results/x"), tmp_path)
+
+
+def test_a_configuration_that_is_no_yaml_is_named_with_its_line(tmp_path):
+    fine, broken = tmp_path / "fine.yaml", tmp_path / "broken.yaml"
+    fine.write_text("run: [demo]\n")
+    broken.write_text("tasks:\n  mine:\n    rounds: 8\n   cohort: 4\n")
+    with pytest.raises(InputError, match=rf'no YAML(.|\n)*"{broken}", line 4, column'):
+        ancestry.planned([], [fine, broken])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from snakemake.io import IOFile
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
@@ -107,7 +108,8 @@ def planned(
         options: Further options of Snakemake.
 
     Raises:
-        InputError: with Snakemake's own words, where it cannot plan.
+        InputError: with Snakemake's own words, where it cannot plan; of a configuration that
+            is no YAML, which Snakemake does not name, with its file, line and column.
     """
     done = subprocess.run(
         snakemake(targets, configfiles, "--dry-run", "--nolock", "--printshellcmds", *options),
@@ -117,9 +119,19 @@ def planned(
         check=False,
     )
     if done.returncode:
+        for path in filter(Path.is_file, (folder / path for path in configfiles)):
+            _check_yaml(path)
         said = (done.stdout + done.stderr).strip().splitlines()[-4:]
         raise InputError("Snakemake cannot plan this; is it --configfile?\n" + "\n".join(said))
     return list(_jobs(done.stdout + done.stderr))
+
+
+def _check_yaml(path: Path) -> None:
+    with path.open() as file:
+        try:
+            yaml.safe_load(file)
+        except yaml.YAMLError as error:
+            raise InputError(f"this is no YAML: {error}") from error
 
 
 def _jobs(text: str) -> Iterator[Job]:

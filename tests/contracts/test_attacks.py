@@ -34,12 +34,12 @@ def data(name, labels):
 
 
 def poison(name, data, rows=ROWS, seed=0):
-    plugin = registry.load("attacks", name)
-    return plugin.poison(data, rows, rng=np.random.default_rng(seed), **example("attacks", name))
+    spec = {"use": name, **example("attacks", name)}
+    return registry.bind("attacks", spec, "poison", rng=np.random.default_rng(seed))(data, rows)
 
 
 def probes(name, data):
-    return registry.load("attacks", name).probe(data, **example("attacks", name))
+    return registry.bind("attacks", {"use": name, **example("attacks", name)}, "probe")(data)
 
 
 def test_the_example_is_a_valid_spec(name, data):

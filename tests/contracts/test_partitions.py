@@ -18,9 +18,9 @@ pytestmark = [
 
 
 def assign(name, labels, seed=0, n_clients=7):
-    assign = registry.load("partitions", name).assign
+    spec = {"use": name, **example("partitions", name)}
     given = {"n_clients": n_clients, "rng": np.random.default_rng(seed)}
-    return assign(labels, **given, **example("partitions", name))
+    return registry.bind("partitions", spec, "assign", **given)(labels)
 
 
 def test_the_example_is_a_valid_spec(name, labels):

@@ -24,6 +24,9 @@ ENVIRONMENT = ("FEDSIEVE_DATA", "FEDSIEVE_DEVICE", "PYTHONPATH", "SNAKEMAKE_PROF
 WHOLE_DAG = {"finished", "one_core"}
 """Fixtures that take minutes; what uses them should run in one process."""
 
+# What a script starts in the background ignores Ctrl-C, and so does all that it starts in turn.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 PATIENCE = 600
 """Seconds after which a run counts as hanging."""
 

@@ -136,7 +136,7 @@ def facts(runs: pd.DataFrame) -> list[tuple[str, str]]:
     seeds = once.groupby(LABELS)["seed"].nunique()
     versions = [f"{label} {_all(once[name])}" for name, label in _MADE_WITH.items()]
     hours = once["seconds"].sum() / 3600
-    time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    time = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
     return [
         (
             "Runs",

@@ -12,7 +12,7 @@ import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
-from needed import lacking
+from needed import absent
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # or each test process would lease a card
 
@@ -36,7 +36,7 @@ SANITIZER = {"use": "cluster_majority", "n_clusters": 10}
 def mirror():
     """Data root with the real data sets; only outside continuous integration may it be missing."""
     if "FEDSIEVE_DATA" not in os.environ:
-        lacking("FEDSIEVE_DATA names no data root")
+        absent("FEDSIEVE_DATA names no data root")
     return Path(os.environ["FEDSIEVE_DATA"])
 
 

@@ -5,6 +5,6 @@ import os
 import pytest
 
 
-def lacking(reason):
+def absent(reason):
     """Skip the test; where ``CI`` is set, all that tests need must be there, and it fails."""
     (pytest.fail if "CI" in os.environ else pytest.skip)(reason)

@@ -11,7 +11,7 @@ import yaml
 from crates import CONFIG, KRUM
 from crates import crate as crate
 from crates import results as results
-from needed import lacking
+from needed import absent
 
 from fedsieve import provenance
 from fedsieve.errors import InputError
@@ -143,7 +143,7 @@ def validate(tmp_path):
     ROCRATE_PYTHON names the Python of one with ``roc-validator`` and ``rocrate==0.13.0``.
     """
     if "ROCRATE_PYTHON" not in os.environ:
-        lacking("ROCRATE_PYTHON names no Python")
+        absent("ROCRATE_PYTHON names no Python")
 
     def found(path):
         command = [os.environ["ROCRATE_PYTHON"], "-c", VALIDATE, str(path), str(tmp_path / "cache")]

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from needed import lacking
+from needed import absent
 from pages import DEFENSES, arguments
 from playwright.sync_api import sync_playwright
 
@@ -21,7 +21,7 @@ def browser():
     """Headless Chromium as the system has it; only outside continuous integration may it miss."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        lacking(f"none of {', '.join(BROWSERS)} is installed")
+        absent(f"none of {', '.join(BROWSERS)} is installed")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, timeout=PATIENCE)
         yield launched

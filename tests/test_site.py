@@ -12,7 +12,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import numpy as np
 import pytest
-from needed import lacking
+from needed import absent
 from PIL import Image
 from test_docs import SCHEMA, blocks, merged, snippets
 from test_page_browser import PATIENCE
@@ -62,7 +62,7 @@ def targets(site, page, links):
 def site(tmp_path_factory):
     """The site, built strictly; only outside continuous integration may its builder be missing."""
     if importlib.util.find_spec("mkdocs") is None:
-        lacking("MkDocs is not installed: pip install -e '.[docs]'")
+        absent("MkDocs is not installed: pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
     quiet = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT / "src")}

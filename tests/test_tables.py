@@ -5,7 +5,7 @@ import subprocess
 
 import pandas as pd
 import pytest
-from needed import lacking
+from needed import absent
 from pandas.testing import assert_frame_equal
 
 from fedsieve import overview, rendering, tables
@@ -212,7 +212,7 @@ def test_latex_rows_have_as_many_cells_as_columns():
 def pdflatex():
     """LaTeX as the system has it; only outside continuous integration may it miss."""
     if shutil.which("pdflatex") is None:
-        lacking("pdflatex is not installed")
+        absent("pdflatex is not installed")
     return ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
 
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from needed import lacking
+from needed import absent
 
 from fedsieve import registry
 
@@ -22,7 +22,7 @@ in_all_cohorts = pytest.mark.parametrize(("n", "f"), COHORTS)
 def flower():
     """Flower's aggregation functions; only outside continuous integration may they be missing."""
     if importlib.util.find_spec("flwr") is None:
-        lacking("install flwr==1.41.0, with which these rules are compared")
+        absent("install flwr==1.41.0, with which these rules are compared")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         return importlib.import_module("flwr.server.strategy.aggregate")
 

@@ -1,10 +1,11 @@
 """What every file of src/fedsieve/attacks promises; a new one is tested once it is there."""
 
 import copy
+import inspect
 
 import numpy as np
 import pytest
-from specs import declares, example
+from specs import declares, spec
 
 from fedsieve import registry
 from fedsieve.errors import InputError
@@ -34,16 +35,22 @@ def data(name, labels):
 
 
 def poison(name, data, rows=ROWS, seed=0):
-    spec = {"use": name, **example("attacks", name)}
-    return registry.bind("attacks", spec, "poison", rng=np.random.default_rng(seed))(data, rows)
+    supplied = {"rng": np.random.default_rng(seed)}
+    return registry.bind("attacks", spec("attacks", name), "poison", **supplied)(data, rows)
 
 
 def probes(name, data):
-    return registry.bind("attacks", {"use": name, **example("attacks", name)}, "probe")(data)
+    return registry.bind("attacks", spec("attacks", name), "probe")(data)
 
 
 def test_the_example_is_a_valid_spec(name, data):
-    registry.check("attacks", {"use": name, **example("attacks", name)})
+    registry.check("attacks", spec("attacks", name))
+
+
+def test_probe_takes_every_parameter_of_poison(name, labels):
+    plugin = registry.load("attacks", name)
+    poison, probe = (set(inspect.signature(f).parameters) for f in (plugin.poison, plugin.probe))
+    assert not poison - probe - {"data", "rows", "rng"}, "each parameter of poison is one of probe"
 
 
 def test_several_labels_per_sample_are_used_or_refused_in_words(name, labels):

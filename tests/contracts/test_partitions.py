@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from specs import declares, example
+from specs import declares, example, spec
 
 from fedsieve import registry
 
@@ -18,13 +18,12 @@ pytestmark = [
 
 
 def assign(name, labels, seed=0, n_clients=7):
-    spec = {"use": name, **example("partitions", name)}
     given = {"n_clients": n_clients, "rng": np.random.default_rng(seed)}
-    return registry.bind("partitions", spec, "assign", **given)(labels)
+    return registry.bind("partitions", spec("partitions", name), "assign", **given)(labels)
 
 
 def test_the_example_is_a_valid_spec(name, labels):
-    registry.check("partitions", {"use": name, **example("partitions", name)})
+    registry.check("partitions", spec("partitions", name))
 
 
 def test_every_client_holds_samples_and_every_sample_has_a_client(name, labels):

@@ -10,7 +10,7 @@ import pytest
 import slurm
 import yaml
 from digests import differing, digests
-from needed import lacking
+from needed import absent
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text())
@@ -37,7 +37,7 @@ ASKED = {
 def cluster(tmp_path_factory):
     """A SLURM; only outside continuous integration may it be missing."""
     if reason := slurm.why_not():
-        lacking(reason)
+        absent(reason)
     with slurm.running(tmp_path_factory.mktemp("slurm")):
         yield
 

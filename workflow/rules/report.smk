@@ -29,6 +29,26 @@ rule table:
         " > {log} 2>&1"
 
 
+rule values:
+    input:
+        metrics=scenario_files("metrics.json"),
+        records=scenario_files("run.json"),
+    output:
+        "results/tables/{grid}-values.csv",
+    log:
+        "results/tables/{grid}-values.log",
+    conda:
+        ENVIRONMENT
+    params:
+        grid=spec("grids", "grid"),
+        metrics=lambda w: f"{SCENARIO}/metrics.json",
+        records=lambda w: f"{SCENARIO}/run.json",
+        code=code("values"),
+    shell:
+        "python -m fedsieve values --grid {params.grid:q} --metrics {params.metrics:q}"
+        " --records {params.records:q} --csv {output} > {log} 2>&1"
+
+
 rule screenings:
     input:
         screening_files,

@@ -27,15 +27,16 @@ def poison(
     """
     train, test = read_data(data)
     where = registry.file_of("attacks", attack)
-    asked = probes(attack, test)
+    kinds = set(probes(attack, test)) or None
     held = read_partition(clients)
     chosen = stream(seed, "malicious").permutation(held.n_clients)
     malicious = np.sort(chosen[: n_malicious(ratio, held.n_clients)])
     parts = [empty(train)]
     for client in malicious.tolist():
-        rows, rng = held.rows(client), stream(seed, "poison", client)
-        found = registry.bind("attacks", attack, "poison", rng=rng)(train, rows)
-        parts.append(check_poisoning(where, found, train, rows, asked))
+        rows = held.rows(client)
+        drawing = {"rng": stream(seed, "poison", client), "common": stream(seed, "poison")}
+        found = registry.bind("attacks", attack, "poison", **drawing)(train, rows)
+        parts.append(check_poisoning(where, found, train, rows, kinds))
     merged = merge(malicious, parts)
     write_poisoning(poisoning, merged)
     print("malicious clients:", *malicious)

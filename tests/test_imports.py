@@ -21,6 +21,7 @@ ORDER = [
     "registry",
     "provenance",
     "grids",
+    "blocks",
     "schema",
     "settings",
     "leases",
@@ -166,7 +167,7 @@ def test_light_stages_load_no_heavy_library():
 
 
 def test_the_snakefile_needs_no_heavy_library():
-    code = "from fedsieve import grids, provenance, registry, settings"
+    code = "from fedsieve import blocks, grids, provenance, registry, settings"
     assert not (HEAVY | {"numpy"}) & loaded(code)
 
 

@@ -86,7 +86,8 @@ def judge(
     """Run all exchanges and let every client decide.
 
     The same steps run in jobs, one per block of clients and exchange, when a sanitizer works
-    before round one; here they run between rounds. ``judgement`` counts the judgements of a run from 0.
+    before round one; here they run between rounds. ``judgement`` counts the judgements of a run
+    from 0.
     """
     broadcast: Message = {}
     state: Message = {}

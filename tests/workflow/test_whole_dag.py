@@ -119,8 +119,8 @@ def test_without_an_undefended_model_of_a_backdoor_no_feature_maps_are_planned(f
 
 
 def test_the_listing_holds_every_job(listing):
-    # as in test_reruns: 66 jobs and the rule that collects them
-    assert len(listing) == 67
+    # as in test_reruns: 67 jobs and the rule that collects them
+    assert len(listing) == 68
 
 
 def test_no_job_of_a_sanitizer_sees_the_poison(listing):
@@ -205,7 +205,7 @@ def test_jobs_with_a_model_ask_for_a_gpu_and_others_do_not(listing):
 
 def test_on_the_cpu_no_job_asks_for_a_gpu(finished):
     found = jobs(finished.run(*EVERY_JOB, "--config", "device=cpu"))
-    assert len(found) == 67
+    assert len(found) == 68
     assert not [job for job in found if "gpu=1" in job.get("resources", "")]
 
 

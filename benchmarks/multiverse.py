@@ -53,7 +53,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "rounds": {"5": 5, "10": 10},
     "learning rate": {"0.05": 0.05, "0.01": 0.01},
 }
-"""Options of each open choice by name; the first is the ledger's default, but for the training's."""
+"""Options of each open choice; the first is the ledger's default, but for how long is trained."""
 
 PAPER = {
     "auror": (0.8846, 0.3530),

@@ -460,6 +460,24 @@ def defense_files(pattern):
     return lambda w: [pattern.format(**s) for s in grids.scenarios(defense_grid(w))]
 
 
+def flipped_shares(grid):
+    """Share of the source class that each label flip of a grid flips."""
+    found = {a: config["attacks"].get(a, {}) for a in config["grids"][grid]["attack"]}
+    return {
+        label: attack.get("poison_fraction", 1.0)
+        for label, attack in found.items()
+        if attack.get("use") == "label_flip"
+    }
+
+
+def sweeps_shares(grid):
+    """Whether a grid's label flips differ in their share of the class, and its ratios differ."""
+    return (
+        len(set(flipped_shares(grid).values())) > 2
+        and len(config["grids"][grid]["ratio"]) > 1
+    )
+
+
 def figures():
     """All figures of the grids to run."""
     attacked = [
@@ -470,6 +488,7 @@ def figures():
     always = ["curves", "success", "batch_times"]
     stems = [f"{g}/{name}" for g in config["run"] for name in always]
     stems += [f"{g}/local" for g in config["run"] if tested_locally(g)]
+    stems += [f"{g}/boundary" for g in config["run"] if sweeps_shares(g)]
     for g in config["run"]:
         stems += [f"{g}/detection"] * bool(detecting(g))
         stems += [f"{g}/quality-{d}" for d in detecting(g, "SCORE") if in_rounds(g, d)]

@@ -236,6 +236,30 @@ rule success_bars:
         " --figures {output} > {log} 2>&1"
 
 
+rule boundary:
+    input:
+        "results/tables/{grid}-values.csv",
+    output:
+        png=report(
+            "results/figures/{grid}/boundary.png",
+            caption="../report/boundary.rst",
+            category="Figures",
+            labels={"grid": "{grid}", "figure": "where a label flip begins to win"},
+        ),
+        pdf="results/figures/{grid}/boundary.pdf",
+    log:
+        "results/figures/{grid}/boundary.log",
+    conda:
+        ENVIRONMENT
+    params:
+        shares=lambda w: json.dumps(flipped_shares(w.grid), sort_keys=True),
+        order=label_order,
+        code=code("boundary"),
+    shell:
+        "python -m fedsieve boundary --values {input} --shares {params.shares:q}"
+        " --order {params.order:q} --figures {output} > {log} 2>&1"
+
+
 rule batch_times:
     input:
         clients_logs=scenario_files("clients.csv"),

@@ -42,7 +42,7 @@ def drawn(ax):
 
 
 def test_each_run_of_a_defense_is_a_point_and_the_clean_model_comes_last():
-    none, fdsd, clean = boundary_map(GRID, SHARES, ["none", "fdsd"]).axes[:3]
+    none, fdsd, clean = boundary_map(GRID, SHARES, ["none", "fdsd"], 8).axes[:3]
     assert [ax.get_title() for ax in (none, fdsd, clean)] == ["none", "fdsd", CLEAN]
     assert sorted(color for *_, color in drawn(fdsd)) == pytest.approx([0, 20, 80])
     assert {y for _, y, _ in drawn(fdsd)} == {0.5, 1.0}
@@ -50,7 +50,7 @@ def test_each_run_of_a_defense_is_a_point_and_the_clean_model_comes_last():
 
 
 def test_the_line_stands_where_half_of_the_class_is_flipped():
-    ax = boundary_map(GRID, SHARES, ["none"]).axes[0]
+    ax = boundary_map(GRID, SHARES, ["none"], 8).axes[0]
     # 25 % of the clients never reach half; at 75 % it takes two thirds of the class
     (line,) = ax.collections[1:]
     (segment,) = line.get_segments()
@@ -61,7 +61,7 @@ def test_the_line_stands_where_half_of_the_class_is_flipped():
 def test_the_stage_writes_the_figure(stage, tmp_path):
     GRID.to_csv(tmp_path / "values.csv", index=False)
     made = [tmp_path / "map.png", tmp_path / "map.pdf"]
-    told = {"shares": json.loads(json.dumps(SHARES)), "order": ["none", "fdsd"]}
+    told = {"shares": json.loads(json.dumps(SHARES)), "order": ["none", "fdsd"], "n_clients": 8}
     stage("boundary")(values=tmp_path / "values.csv", **told, figures=made)
     with Image.open(made[0]) as picture:
         assert picture.width > 900

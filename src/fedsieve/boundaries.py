@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from fedsieve import look
+from fedsieve.grids import n_malicious
 from fedsieve.statistics import percent, positions
 
 CLEAN = "trained without attack"
@@ -19,7 +20,9 @@ CLEAN = "trained without attack"
 COLORS = "viridis_r"
 
 
-def boundary_map(values: pd.DataFrame, shares: Mapping[str, float], order: Sequence[str]) -> Figure:
+def boundary_map(
+    values: pd.DataFrame, shares: Mapping[str, float], order: Sequence[str], n_clients: int
+) -> Figure:
     """Draw attack success of each defense, and of the clean model, as panels side by side.
 
     A point is a run: its color is the attack's success, its place the share of a malicious client's
@@ -32,21 +35,25 @@ def boundary_map(values: pd.DataFrame, shares: Mapping[str, float], order: Seque
         values: Every metric of every run (stage ``values``), of one task and partition.
         shares: Attacks to draw, each with the share of the source class that it flips.
         order: Defenses from left to right.
+        n_clients: Number of clients, which says how many of them a ratio makes malicious.
     """
     shown = values[values["attack"].isin(list(shares))]
     shown = shown.assign(share=shown["attack"].map(dict(shares)))
     asr, floor = (shown[shown["metric"] == metric] for metric in ("asr", "asr_floor"))
     rank = positions(order, asr["defense"])
-    panels = {
-        name: asr[asr["defense"] == name] for name in sorted(set(asr["defense"]), key=rank.get)
+    names = sorted(set(asr["defense"]), key=lambda name: rank[name])
+    panels = {name: asr[asr["defense"] == name] for name in names}
+    panels[CLEAN] = floor[floor["defense"].isin(names[:1])]
+    tips = {
+        ratio: n_clients / (2 * n_malicious(ratio, n_clients))
+        for ratio in sorted(set(shown["ratio"]))
+        if n_malicious(ratio, n_clients)
     }
-    first = next(iter(panels), None)
-    panels[CLEAN] = floor[floor["defense"] == first]
     with matplotlib.rc_context(look.STYLE | {"axes.grid": False}):
         figure = Figure((1.2 + 3.1 * len(panels), 3.9), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for ax, (name, rows) in zip(axes, panels.items(), strict=True):
-            _draw(ax, rows, sorted(set(shown["share"])), sorted(set(shown["ratio"])))
+            _draw(ax, rows, sorted(set(shown["share"])), tips)
             ax.set_title(name)
         axes[0].set_ylabel("share of the class flipped at a malicious client")
         figure.supxlabel(
@@ -57,9 +64,11 @@ def boundary_map(values: pd.DataFrame, shares: Mapping[str, float], order: Seque
     return figure
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, shares: Sequence[float], ratios: Sequence[float]) -> None:
-    """Draw one panel: columns of equal width for ratios, shares to scale."""
-    column = {ratio: place for place, ratio in enumerate(ratios)}
+def _draw(
+    ax: Axes, rows: pd.DataFrame, shares: Sequence[float], tips: Mapping[float, float]
+) -> None:
+    """Draw one panel: a column for each ratio, with the share that tips it; shares to scale."""
+    column = {ratio: place for place, ratio in enumerate(tips)}
     seeds = sorted(set(rows["seed"]))
     aside = {seed: (i + 0.5) / len(seeds) - 0.5 for i, seed in enumerate(seeds)}
     x = [column[r] + 0.75 * aside[s] for r, s in zip(rows["ratio"], rows["seed"], strict=True)]
@@ -75,11 +84,11 @@ def _draw(ax: Axes, rows: pd.DataFrame, shares: Sequence[float], ratios: Sequenc
         edgecolors="black",
     )
     for ratio, place in column.items():
-        if 2 * ratio >= 1:
-            ax.hlines(1 / (2 * ratio), place - 0.45, place + 0.45, "crimson", lw=1)
-    ax.set_xticks(range(len(ratios)), [percent(ratio) for ratio in ratios])
+        if tips[ratio] <= 1:
+            ax.hlines(tips[ratio], place - 0.45, place + 0.45, "crimson", lw=1)
+    ax.set_xticks(range(len(tips)), [percent(ratio) for ratio in tips])
     ax.set_yticks(shares, [percent(share) for share in shares])
-    ax.set(xlim=(-0.5, len(ratios) - 0.5), ylim=(0, 1.07 * max(shares)))
+    ax.set(xlim=(-0.5, len(tips) - 0.5), ylim=(0, 1.07 * max(shares)))
     ax.set_axisbelow(True)
     ax.grid(axis="y", color="#eeeeee")
     if np.size(x) == 0:

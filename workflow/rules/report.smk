@@ -254,10 +254,14 @@ rule boundary:
     params:
         shares=lambda w: json.dumps(flipped_shares(w.grid), sort_keys=True),
         order=label_order,
+        n_clients=lambda w: entry(
+            "partitions", config["grids"][w.grid]["partition"][0], "n_clients"
+        ),
         code=code("boundary"),
     shell:
         "python -m fedsieve boundary --values {input} --shares {params.shares:q}"
-        " --order {params.order:q} --figures {output} > {log} 2>&1"
+        " --order {params.order:q} --n-clients {params.n_clients} --figures {output}"
+        " > {log} 2>&1"
 
 
 rule batch_times:

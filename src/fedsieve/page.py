@@ -15,7 +15,7 @@ import vl_convert
 from PIL import Image
 
 from fedsieve import charts, look, overview
-from fedsieve.statistics import LABELS, n_seeds
+from fedsieve.statistics import LABELS, SCENARIO, n_seeds, spread
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -85,8 +85,16 @@ def picture(path: Path) -> dict[str, Any]:
     return {"source": source, "width": width, "height": height}
 
 
-def chart_data(summary: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]) -> dict[str, Any]:
-    """Everything that the charts of a grid need: data as CSV, specifications, names of panels."""
+def chart_data(
+    summary: pd.DataFrame, values: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that the charts of a grid need: data as CSV, specifications, names of panels.
+
+    Args:
+        summary: Every metric over seeds.
+        values: Every metric of every run.
+        curves: Rates after each round, over seeds.
+    """
     names = {k: ", ".join(v) for k, v in look.names(look.scenarios(summary, order)).items()}
     defenses = list(dict.fromkeys(key[-1] for key in overview.ranked(summary, order)))
     drawn = {k: v for k, v in charts.style([*order, *defenses]).items() if k in defenses}
@@ -96,7 +104,7 @@ def chart_data(summary: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
         "scenarios": list(names.values()),
         "first": first(ends),
         "defenses": drawn,
-        "data": {"ends": _csv(ends), "rounds": _csv(rounds)},
+        "data": {"ends": _csv(ends), "runs": _csv(runs_of(values, names)), "rounds": _csv(rounds)},
         "specs": _specs(drawn, ends, rounds),
     }
 
@@ -113,6 +121,16 @@ def ends_of(summary: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
     wide = _wide(summary[summary["metric"].isin(wanted)], LABELS, names)
     unused = [f"{m}{end}" for m in wanted[2:] for end in ("_low", "_high")]
     return wide.drop(columns=unused, errors="ignore")
+
+
+def runs_of(values: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
+    """Accuracy and attack success of each run, in per cent, with how many runs its cell has."""
+    shown = _named(values[values["metric"].isin(["accuracy", "asr"])], names)
+    index = ["scenario", "defense", "seed"]
+    wide = 100 * shown.pivot(index=index, columns="metric", values="value")
+    runs = wide.reindex(columns=["accuracy", "asr"]).dropna().reset_index()
+    seeds = runs.groupby(["scenario", "defense"])["seed"].transform("count")
+    return runs.drop(columns="seed").assign(seeds=seeds)
 
 
 def rounds_of(curves: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
@@ -161,7 +179,8 @@ def _all(values: pd.Series) -> str:
 
 def _wide(rows: pd.DataFrame, keys: list[str], names: Mapping[tuple, str]) -> pd.DataFrame:
     """A row per key, columns ``metric``, ``metric_low`` and ``metric_high``, in per cent."""
-    named = rows.assign(scenario=[names[s] for s in rows[keys[:4]].itertuples(False, None)])
+    named = _named(rows, names)
+    named[["low", "high"]] = spread(named)
     index = ["scenario", *keys[4:]]
     tables = [
         (100 * named.pivot(index=index, columns="metric", values=column)).add_suffix(end)
@@ -169,6 +188,11 @@ def _wide(rows: pd.DataFrame, keys: list[str], names: Mapping[tuple, str]) -> pd
     ]
     seeds = named.groupby(index)["n"].max().rename("seeds")
     return pd.concat([*tables, seeds], axis=1).reset_index()
+
+
+def _named(rows: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
+    """The rows with the name of their scenario."""
+    return rows.assign(scenario=[names[s] for s in rows[SCENARIO].itertuples(False, None)])
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -95,6 +95,18 @@ def test_from_eight_seeds_on_bars_and_points_have_whiskers_and_no_dots():
         assert not len(dots(ax))
 
 
+def test_runs_that_lie_far_apart_are_dots_however_many():
+    rows = [
+        ("flip", 0.25, "krum", "accuracy", [0.1] * 8),
+        ("flip", 0.25, "krum", "asr", [0, 1] * 4),
+    ]
+    drawn = bars.success_bars(runs_of(*rows), ORDER)
+    assert drawn.legends[0].get_title().get_text().endswith("dots: runs more than 20 points apart")
+    accuracy, asr = shown(drawn)
+    assert not len(dots(accuracy))
+    assert sorted(dots(asr)[:, 1]) == [0] * 4 + [1] * 4
+
+
 def test_one_run_is_a_bar_alone():
     [_, asr] = shown(bars.success_bars(runs_of(*(r[:4] + (r[4][:1],) for r in FLIPS)), ORDER))
     assert not len(dots(asr))

@@ -188,12 +188,11 @@ def test_the_panel_shown_first_is_where_an_attack_succeeds_most():
     assert data["first"] == "patch, 50 %"
 
 
-def test_each_run_with_an_attack_is_a_point_of_the_chart():
+def test_each_of_few_runs_with_an_attack_is_a_point_of_the_chart():
     found = page.runs_of(VALUES, {FLIP: "flip", PATCH: "patch"})
     krum = found[(found["scenario"] == "flip") & (found["defense"] == "krum")]
     assert sorted(krum["accuracy"]) == pytest.approx([89.5, 90.5])
     assert sorted(krum["asr"]) == pytest.approx([1.5, 2.5])
-    assert set(found["seeds"]) == {2}
     peace = metrics({(*FLIP, "none"): (0.99, np.nan)})
     assert page.runs_of(peace.dropna(), {FLIP: "flip"}).empty
 

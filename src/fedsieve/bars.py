@@ -1,7 +1,7 @@
 """Draw what each defense has achieved at the end of a run.
 
 ``draw_*`` draw on an axis that they are given; the others return a figure. From ``ENOUGH`` seeds on
-a mean has whiskers of its interval; with fewer, each run is a dot of its own.
+a mean has whiskers of its interval; with fewer, or where runs lie far apart, each run is a dot.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedsieve import look
-from fedsieve.statistics import ENOUGH, SCENARIO, percent, positions, shown_of, summarize
+from fedsieve.statistics import (
+    ENOUGH,
+    SCENARIO,
+    SPLIT,
+    alone,
+    percent,
+    positions,
+    shown_of,
+    split,
+    summarize,
+)
 
 Style = dict[str, dict[str, Any]]
 """Look of each defense, from ``look.styles``; bars stand in its order."""
@@ -30,14 +40,11 @@ _END = {"accuracy": "test accuracy (%)", "asr": "attack success rate (%)"}
 _REFERENCE = {"accuracy": "accuracy_unattacked", "asr": "asr_floor"}
 _SETTING = {"partition": "partition", "ratio": "share of malicious clients"}
 _WHISKER: dict[str, Any] = {"elinewidth": 0.9, "capsize": 1.5}
-_DOT: dict[str, Any] = {
-    "s": 7,
-    "facecolor": "black",
-    "edgecolor": "white",
-    "linewidth": 0.4,
-    "zorder": 4,
-}
-"""A run; its edge parts it from a bar of any color."""
+_ON_BAR: dict[str, Any] = {"facecolor": "black", "edgecolor": "white", "lw": 0.3, "zorder": 4}
+"""A run on a bar of any color."""
+
+_AT_POINT: dict[str, Any] = {"lw": 0, "alpha": 0.6, "zorder": 1.5}
+"""A run beside the point of its mean, in its color."""
 
 
 def draw_bars(
@@ -53,7 +60,8 @@ def draw_bars(
         filled = {"color": style[name]["color"], "hatch": look.hatch(style[name])}
         ax.bar(x, bars["mean"], 0.9 * _pitch(style), label=name, **filled)
         _draw_whiskers(ax, x, bars, "black")
-    _draw_runs(ax, runs, groups, keys, style)
+    for _, x, dots in _placed(_dots(runs, keys, style), groups, keys, style):
+        ax.scatter(x + dots["aside"], dots["value"], 5, clip_on=False, **_ON_BAR)
     ax.grid(visible=False, axis="x")
     look.percent_axis(ax, full=False)
     ax.set_ylim(bottom=0)
@@ -67,7 +75,9 @@ def draw_points(
         color, marker = style[name]["color"], style[name]["marker"]
         _draw_whiskers(ax, x, points, color)
         ax.plot(x, points["mean"], marker, color=color, markersize=4, label=name)
-    _draw_runs(ax, runs, groups, keys, style)
+    for name, x, dots in _placed(_dots(runs, keys, style), groups, keys, style):
+        color = style[name]["color"]
+        ax.scatter(x + dots["aside"], dots["value"], 5, color=color, clip_on=False, **_AT_POINT)
     ax.grid(visible=False, axis="x")
     look.percent_axis(ax, full=False)
 
@@ -181,22 +191,21 @@ def _draw_whiskers(ax: Axes, x: np.ndarray, rows: pd.DataFrame, color: Any) -> N
     ax.errorbar(at, ends["mean"], yerr=reach, fmt="none", ecolor=color, **_WHISKER)
 
 
-def _draw_runs(
-    ax: Axes, runs: pd.DataFrame, groups: Groups, keys: Sequence[str], style: Style
-) -> None:
-    """Draw a dot for each run of a cell with several, but too few for an interval."""
+def _dots(runs: pd.DataFrame, keys: Sequence[str], style: Style) -> pd.DataFrame:
+    """Runs to be drawn by themselves, with how far each lies ``aside`` of its bar's middle."""
     cells = runs.groupby([*keys, "defense"])["value"]
-    n, number = cells.transform("count"), cells.cumcount()
-    few = n.between(2, ENOUGH - 1)
+    place = (cells.cumcount() + 0.5) / cells.transform("count") - 0.5
     # side by side, or equal runs would look like one
-    shown = runs.assign(aside=0.6 * _pitch(style) * ((number + 0.5) / n - 0.5))[few]
-    for _, x, dots in _placed(shown, groups, keys, style):
-        ax.scatter(x + dots["aside"], dots["value"], **_DOT)
+    return runs.assign(aside=0.6 * _pitch(style) * place)[alone(cells)]
 
 
 def _drawn(shown: pd.DataFrame) -> str:
     """What a figure of these runs says of itself."""
-    return look.statistic(shown, shown_of(summarize(shown)["n"], "each run (dots)"))
+    summary = summarize(shown)
+    drawn = shown_of(summary["n"], "each run (dots)")
+    sure = summary["n"] >= ENOUGH
+    dotted = f"; dots: runs more than {100 * SPLIT:g} points apart"
+    return look.statistic(shown, drawn + dotted * bool((sure & split(summary)).any()))
 
 
 def _present(shown: pd.DataFrame, order: Sequence[str]) -> Style:

@@ -78,12 +78,11 @@ def style(order: Sequence[str]) -> Style:
 def trade_off(drawn: Style, least: float) -> dict[str, Any]:
     """Accuracy against attack success at the end, a point per defense.
 
-    From ``ENOUGH`` seeds on, the points have the bars of their intervals; with fewer, each run is
-    a small point of its own.
+    From ``ENOUGH`` seeds on, the points have the bars of their intervals.
 
     Data ``ends``: scenario, defense, seeds, ``accuracy`` and ``asr`` with ``_low`` and ``_high``,
     and what a model without attack and defense shows, ``accuracy_unattacked`` and ``asr_floor``.
-    Data ``runs``: scenario, defense, seeds, accuracy and asr of each run.
+    Data ``runs``: scenario, defense, accuracy and asr of each run that is a small point of its own.
 
     Args:
         least: Where the axis of accuracy begins, the same for all panels.
@@ -98,9 +97,7 @@ def trade_off(drawn: Style, least: float) -> dict[str, Any]:
         x, y, color, _shape(drawn), tooltip=_told("accuracy", "asr")
     )
     sure = base.transform_filter(f"datum.seeds >= {ENOUGH}")
-    runs = _chosen("runs", ["accuracy", "asr"], []).transform_filter(
-        f"datum.seeds > 1 && datum.seeds < {ENOUGH}"
-    )
+    runs = _chosen("runs", ["accuracy", "asr"], [])
     lines = [
         runs.mark_circle(size=16, opacity=0.6, clip=True).encode(x, y, color),
         sure.mark_rule(clip=True).encode(alt.X("asr_low:Q"), y, color, x2="asr_high"),

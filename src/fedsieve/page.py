@@ -15,7 +15,7 @@ import vl_convert
 from PIL import Image
 
 from fedsieve import charts, look, overview
-from fedsieve.statistics import LABELS, SCENARIO, n_seeds, spread
+from fedsieve.statistics import LABELS, SCENARIO, alone, n_seeds, spread
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -124,13 +124,14 @@ def ends_of(summary: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
 
 
 def runs_of(values: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
-    """Accuracy and attack success of each run, in per cent, with how many runs its cell has."""
+    """Accuracy and attack success, in per cent, of each run that is drawn by itself."""
     shown = _named(values[values["metric"].isin(["accuracy", "asr"])], names)
     index = ["scenario", "defense", "seed"]
-    wide = 100 * shown.pivot(index=index, columns="metric", values="value")
-    runs = wide.reindex(columns=["accuracy", "asr"]).dropna().reset_index()
-    seeds = runs.groupby(["scenario", "defense"])["seed"].transform("count")
-    return runs.drop(columns="seed").assign(seeds=seeds)
+    wide = shown.pivot(index=index, columns="metric", values="value")
+    runs = wide.reindex(columns=["accuracy", "asr"]).dropna()
+    cells = runs.groupby(["scenario", "defense"])
+    kept = alone(cells["accuracy"]) | alone(cells["asr"])
+    return (100 * runs[kept]).reset_index().drop(columns="seed")
 
 
 def rounds_of(curves: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:

@@ -103,10 +103,11 @@ def headline(
         lines += _blocks(_marked(_pairs(rows, order), "", marks)[0])
     ran = set(summary["defense"])
     apart = split(summary[summary["metric"].isin(["accuracy", "asr"])]).any()
-    lines += legend([mark for name, mark in marks.items() if name in ran], UNLIKE * bool(apart))
-    if len(lines) > HEIGHT:
-        lines[HEIGHT - 1 :] = [f"... and {len(lines) - HEIGHT + 1} more lines: see the tables"]
-    return lines
+    told = legend([mark for name, mark in marks.items() if name in ran], UNLIKE * bool(apart))
+    room = HEIGHT - len(told)
+    if len(lines) > room:
+        lines[room - 1 :] = [f"... and {len(lines) - room + 1} more lines: see the tables"]
+    return lines + told
 
 
 def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
@@ -155,7 +156,8 @@ def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def _pair(accuracy: str, asr: str) -> str:
-    return accuracy if asr == UNDEFINED else f"{accuracy}/{asr:>5}"
+    width = 5 + asr.count(UNLIKE)  # numbers below each other, the mark behind
+    return accuracy if asr == UNDEFINED else f"{accuracy}/{asr:>{width}}"
 
 
 def _blocks(table: pd.DataFrame) -> list[str]:

@@ -95,10 +95,10 @@ def _interval(
         plain = [np.maximum(mean - half, least), np.minimum(mean + half, most)]
     same = groups["least"].to_numpy() == groups["greatest"].to_numpy()
     low, high = (
-        np.where(same, groups["least"], np.where(np.isfinite(width), end, student))
+        np.where(same, mean, np.where(np.isfinite(width), end, student))
         for end, student in zip(ends, plain, strict=True)
     )
-    return low, high
+    return np.minimum(low, mean), np.maximum(high, mean)  # they may pass it by rounding
 
 
 def summarize(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -129,6 +129,13 @@ def split(summary: pd.DataFrame) -> pd.Series:
     """Whether the runs of each row lie more than ``SPLIT`` apart; never of what is no rate."""
     rate = summary["metric"].map(lambda metric: np.isfinite(limits(metric)[1])).astype(bool)
     return rate & (summary["greatest"] - summary["least"] > SPLIT + _ROUNDING)
+
+
+def alone(cells: Any) -> pd.Series:
+    """Whether each value of groups of rates is to be drawn by itself: of few, or of far apart."""
+    n = cells.transform("count")
+    apart = cells.transform("max") - cells.transform("min") > SPLIT + _ROUNDING
+    return (n > 1) & ((n < ENOUGH) | apart)
 
 
 def positions(order: Iterable[str], labels: Iterable[str]) -> dict[str, int]:

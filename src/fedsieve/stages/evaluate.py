@@ -20,7 +20,6 @@ from fedsieve.artifacts import (
 )
 from fedsieve.poisonings import probes
 from fedsieve.records import NOBODY, Dataset, Labels, Probe
-from fedsieve.statistics import MALICIOUS_PER_COHORT
 from fedsieve.tidy import read_table
 from fedsieve.trust import ignored
 
@@ -87,7 +86,7 @@ def evaluate(
         found["accuracy_trivial"] = metrics.accuracy(nothing, test.labels)
     last_flags = read_arrays(screened, None, finite=False)
     found |= _detection(log, truth.malicious)
-    found[MALICIOUS_PER_COHORT] = _malicious_per_cohort(log, truth.malicious)
+    found["malicious_per_cohort"] = _malicious_per_cohort(log, truth.malicious)
     found |= _screening(flagging, last_flags, truth.malicious)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if done["sanitized"]:

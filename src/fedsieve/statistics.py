@@ -48,9 +48,9 @@ def over_seeds(values: Any, bounds: tuple[float, float] | None = None) -> pd.Dat
 
     Source: Agresti, Categorical Data Analysis, 3rd ed., section 16.1 (delta method, logit).
 
-    ASSUME: no paper gives intervals. Of eight draws, in simulation, this one covers as often as the
-    bootstrap-t and is narrower; the t-interval covers less where a rate is near 0 or 1, and leaves
-    0 to 1. None covers where all draws fall in one of two modes.
+    ASSUME: no paper gives intervals. In simulation this one covers about as often as the
+    bootstrap-t, and is narrower; the t-interval covers less where a rate is near 0 or 1, and leaves
+    0 to 1 (docs/methods.md). None covers where all draws fall into one of two modes.
 
     Args:
         values: A grouped column, e.g. ``frame.groupby("defense")["value"]``.

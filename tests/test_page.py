@@ -193,6 +193,13 @@ def test_each_of_few_runs_with_an_attack_is_a_point_of_the_chart():
     krum = found[(found["scenario"] == "flip") & (found["defense"] == "krum")]
     assert sorted(krum["accuracy"]) == pytest.approx([89.5, 90.5])
     assert sorted(krum["asr"]) == pytest.approx([1.5, 2.5])
+    data = page.chart_data(SUMMARY, VALUES, curves_of(ENDS), ORDER)
+    *_, accuracy = (
+        layer["encoding"]["y"]["scale"]["domain"]
+        for layer in data["specs"]["Accuracy against attack success, at the end"]["layer"]
+        if "scale" in layer["encoding"].get("y", {})
+    )
+    assert accuracy[0] == 80  # krum's 89.5 is on the axis, too
     peace = metrics({(*FLIP, "none"): (0.99, np.nan)})
     assert page.runs_of(peace.dropna(), {FLIP: "flip"}).empty
 

@@ -5,7 +5,7 @@ the mean, as shown, of those that know nothing of the truth. ``told`` is what is
 beside its name.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,8 @@ def results(summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str]
     Returns:
         ``labels``: those of the axes that vary, with the choices of each to filter by, and
         ``defenses``; ``columns``: titles of the metrics that are defined; ``spread``: whether any
-        has an interval or several runs, and ``shown``: which; ``rows``: ``labels``, ``key``,
+        has an interval or several runs, and ``shown``: which; ``marks``: the most marks that a cell
+        has; ``rows``: ``labels``, ``key``,
         ``defense`` and ``cells`` of each.
     """
     found = cells(summary, told)
@@ -145,6 +146,7 @@ def results(summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str]
         "defenses": list(dict.fromkeys(key[-1] for key in keys)),
         "columns": [COLUMNS[metric] for metric in metrics],
         "spread": any(cell.spread for row in rows for cell in row["cells"]),
+        "marks": _most_marks(cell for row in rows for cell in row["cells"]),
         "shown": shown_of(summary.loc[summary["metric"].isin(metrics), "n"]),
         "rows": rows,
     }
@@ -156,8 +158,9 @@ def headline(
     """Lay out accuracy and attack success: a table per task and partition, a row per defense.
 
     Returns:
-        Of each table its ``title``, ``panels`` with their measures, and ``rows`` of cells. Where
-        there are several panels, the first is the worst case over them.
+        Of each table its ``title``, ``panels`` with their measures, ``rows`` of cells, and
+        ``marks``, the most that a cell has. Where there are several panels, the first is the
+        worst case over them.
     """
     return [
         {"title": f"{task}, {partition}", **_headline(part, order, told)}
@@ -190,7 +193,12 @@ def _headline(part: pd.DataFrame, order: Sequence[str], told: Mapping[str, str])
         (s[2], "of all" if s[3] == WORST else percent(s[3]), [COLUMNS[m] for m in measures])
         for s, measures in panels
     ]
-    return {"panels": named, "rows": rows}
+    marks = _most_marks(cell for cells in rows.values() for cell in cells)
+    return {"panels": named, "rows": rows, "marks": marks}
+
+
+def _most_marks(cells: Iterable[Cell]) -> int:
+    return max((len(cell.mark) for cell in cells), default=0)
 
 
 def _worst(shown: pd.DataFrame) -> pd.DataFrame:

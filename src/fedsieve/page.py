@@ -98,14 +98,14 @@ def chart_data(
     names = {k: ", ".join(v) for k, v in look.names(look.scenarios(summary, order)).items()}
     defenses = list(dict.fromkeys(key[-1] for key in overview.ranked(summary, order)))
     drawn = {k: v for k, v in charts.style([*order, *defenses]).items() if k in defenses}
-    ends = ends_of(summary, names)
+    ends, runs = ends_of(summary, names), runs_of(values, names)
     rounds = rounds_of(curves, names)
     return {
         "scenarios": list(names.values()),
         "first": first(ends),
         "defenses": drawn,
-        "data": {"ends": _csv(ends), "runs": _csv(runs_of(values, names)), "rounds": _csv(rounds)},
-        "specs": _specs(drawn, ends, rounds),
+        "data": {"ends": _csv(ends), "runs": _csv(runs), "rounds": _csv(rounds)},
+        "specs": _specs(drawn, ends, runs, rounds),
     }
 
 
@@ -200,16 +200,19 @@ def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.2f")
 
 
-def _specs(drawn: charts.Style, ends: pd.DataFrame, rounds: pd.DataFrame) -> dict[str, Any]:
+def _specs(
+    drawn: charts.Style, ends: pd.DataFrame, runs: pd.DataFrame, rounds: pd.DataFrame
+) -> dict[str, Any]:
     """Specifications of the charts of what is defined, by their titles."""
     made = {}
     if "asr" in ends and ends["asr"].notna().any():
         made["Accuracy against attack success, at the end"] = charts.trade_off(
-            drawn, _least(ends["accuracy"])
+            drawn, _least(ends["accuracy"], ends["accuracy_low"], runs["accuracy"])
         )
     for measure, title in CURVES.items():
         if measure in rounds:
-            least = _least(rounds[measure]) if measure == "accuracy" else 0
+            rates = rounds[measure], rounds[f"{measure}_low"]
+            least = _least(*rates) if measure == "accuracy" else 0
             made[f"{title.removesuffix(' (%)').capitalize()}, over the rounds"] = charts.curve(
                 drawn,
                 measure,
@@ -220,6 +223,6 @@ def _specs(drawn: charts.Style, ends: pd.DataFrame, rounds: pd.DataFrame) -> dic
     return made
 
 
-def _least(rates: pd.Series) -> float:
-    """Where an axis begins: the least rate, down to the next ten."""
-    return float(10 * (rates.min() // 10))
+def _least(*rates: pd.Series) -> float:
+    """Where an axis begins: the least rate of all, down to the next ten."""
+    return float(10 * (pd.concat(rates).min() // 10))

@@ -88,6 +88,7 @@ def test_the_page_holds_tables_charts_and_figures_of_the_grid(finished):
     assert text.count('<img src="data:image/webp') == pictures > 0
     assert all(f"{name}</a>" in text for name in ("none", "fdsd", "mean"))
     assert '"Accuracy against attack success, at the end"' in text
+    assert "±" not in text.split("<script")[0]
 
 
 def test_what_needs_the_whole_dag_runs_in_one_process(request, finished):

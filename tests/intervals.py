@@ -13,7 +13,7 @@ def outside(path):
     few = table["n"].lt(ENOUGH) & (table["low"].notna() | table["high"].notna())
     beyond = table["low"].lt(least) | table["high"].gt(most)
     return [
-        f"{path.name}: {number} of {len(table)} intervals {what}"
+        f"{path.name}: {number} of {len(table)} rows have intervals that {what}"
         for what, number in (
             (f"are of fewer than {ENOUGH} seeds", int(few.sum())),
             ("leave the range of their quantity", int(beyond.sum())),

@@ -10,6 +10,7 @@ DEFENSES = ["none", "krum", "sieve", "perfect"]
 MARKS = {"krum": "f = 1", "perfect": "†"}
 FLIP, PATCH = ("digits", "iid", "flip", 0.25), ("digits", "iid", "patch", 0.5)
 PEACE = ("digits", "iid", "unattacked", 0.0)
+PARTS = {"summaries": "", "values": "-values", "runs": "-runs", "curves": "-curves"}
 ENDS = {
     # accuracy and attack success
     (*FLIP, "none"): (0.98, 0.40),
@@ -49,8 +50,8 @@ def curves_of(ends, n_rounds=3):
         if not np.isnan(end)
         for number in range(1, n_rounds + 1)
     ]
-    frame = pd.DataFrame(rows)
-    return frame.assign(low=frame["mean"] - 0.02, high=frame["mean"] + 0.02)
+    frame = pd.DataFrame(rows).assign(low=np.nan, high=np.nan)
+    return frame.assign(least=frame["mean"] - 0.02, greatest=frame["mean"] + 0.02)
 
 
 def runs_of(ends):
@@ -100,6 +101,7 @@ def write(folder, grid, ends):
     tables = folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     summarize(metrics(ends)).to_csv(tables / f"{grid}.csv", index=False)
+    metrics(ends).dropna().to_csv(tables / f"{grid}-values.csv", index=False)
     runs_of(ends).to_csv(tables / f"{grid}-runs.csv", index=False)
     curves_of(ends).to_csv(tables / f"{grid}-curves.csv", index=False)
     (folder / "figures" / grid).mkdir(parents=True, exist_ok=True)
@@ -121,10 +123,7 @@ def arguments(folder, captions):
     rows = [claim | {"verdict": v} for v in ("reproduced", "not reproduced", "not reproduced")]
     frame = pd.DataFrame(rows).assign(n=5, rule="beats", why="", grid="attacked")
     frame.to_csv(folder / "claims.csv", index=False)
-    paths = {
-        name: f"{folder}/tables/{{grid}}{part}.csv"
-        for name, part in (("summaries", ""), ("runs", "-runs"), ("curves", "-curves"))
-    }
+    paths = {name: f"{folder}/tables/{{grid}}{part}.csv" for name, part in PARTS.items()}
     return paths | {
         "config": config_of(attacked=["flip", "patch"], peace=["unattacked"]),
         "marks": {"attacked": MARKS, "peace": MARKS},

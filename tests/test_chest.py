@@ -151,6 +151,10 @@ def test_auc_of_a_scenario_is_scikit_learns_over_the_labels_that_occur(scored):
     assert scored["auc"] == pytest.approx((4 / 4 + 3 / 4) / 2)
 
 
+def test_nobody_malicious_is_in_any_cohort_of_a_run_without_attackers(scored):
+    assert scored["malicious_per_cohort"] == 0
+
+
 def test_multi_label_attack_success_is_that_of_the_probe_and_its_excess_over_the_floor(scored):
     assert (scored["asr"], scored["asr_excess"]) == (1.0, 0.75)
     assert scored["source_recall"] == 1.0

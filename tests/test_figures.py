@@ -45,13 +45,31 @@ def test_one_line_per_defense_in_the_given_order():
     assert [line.get_label() for line in ax.lines] == ["none", "fdsd"]
 
 
-def test_line_is_the_mean_and_band_the_t_interval_over_seeds():
-    # .9, .91, .92: mean .91, sd .01, half-width 4.302653 * .01 / sqrt(3) = .0248414
+def band(ax):
+    """Least and greatest height of the only band."""
+    heights = ax.collections[0].get_paths()[0].vertices[:, 1]
+    return heights.min(), heights.max()
+
+
+def test_line_is_the_mean_and_band_goes_from_the_least_to_the_greatest_of_few_runs():
     ax = new_axes()
     figures.draw_curves(ax, rounds_of(defenses=["fdsd"]), "accuracy", ORDER)
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 0.91], [2, 0.91], [3, 0.91]])
-    band = ax.collections[0].get_paths()[0].vertices[:, 1]
-    assert (band.min(), band.max()) == pytest.approx((0.91 - 0.0248414, 0.91 + 0.0248414))
+    assert band(ax) == pytest.approx((0.9, 0.92))
+
+
+def test_from_eight_seeds_on_the_band_is_the_interval():
+    # .8 + .01 s: mean .835, sd .01 sqrt(6), step 2.364624 * .0244949 / sqrt(8) / (.835 * .165)
+    # = .1486354, logit(.835) = 1.6214863; 1 / (1 + exp(-1.4728509)) and with 1.7701217
+    ax = new_axes()
+    figures.draw_curves(ax, rounds_of(defenses=["none"], n_seeds=8), "accuracy", ORDER)
+    assert band(ax) == pytest.approx((0.8134903, 0.8544728), abs=1e-6)
+
+
+def test_a_single_run_has_no_band():
+    ax = new_axes()
+    figures.draw_curves(ax, rounds_of(defenses=["fdsd"], n_seeds=1), "accuracy", ORDER)
+    assert not ax.collections[0].get_paths()
 
 
 def test_color_stays_where_another_defense_is_missing():
@@ -126,7 +144,7 @@ def test_one_legend_names_every_defense_and_the_seeds():
     drawn = figures.curves(rounds_of(["flip", "patch"]), ORDER)
     (legend,) = drawn.legends
     assert legend_labels(legend) == ["none", "fdsd"]
-    assert legend.get_title().get_text() == "mnist, iid-10, mean and 95 % t-interval over 3 seeds"
+    assert legend.get_title().get_text() == ("mnist, iid-10, mean and least to greatest of 3 seeds")
     assert all(ax.get_legend() is None for ax in drawn.axes)
 
 

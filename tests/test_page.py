@@ -14,13 +14,14 @@ from PIL import Image
 
 from fedsieve import captions, charts, details, overview, page
 from fedsieve.stages import runs
-from fedsieve.statistics import LABELS, summarize
+from fedsieve.statistics import ENOUGH, LABELS, summarize
 from fedsieve.tables import UNDEFINED
 
 CAPTIONS = Path(__file__).parents[1] / "workflow/report"
 SUMMARY = summarize(metrics(ENDS))
 ORDER = [*DEFENSES, "flip", "patch"]
 FAIR = ["krum", "sieve"]
+VALUES = metrics(ENDS)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,10 @@ def test_curves_have_a_row_per_round_and_defined_rate_over_seeds():
     assert row.mean == pytest.approx(0.85)
 
 
-def test_references_and_no_defense_cannot_be_best():
-    marks = MARKS | {"told": "‡"}
-    assert overview.contenders([*DEFENSES, "told"], marks) == ["krum", "sieve"]
+def test_references_and_no_defense_cannot_be_best_but_those_that_are_told_label_counts():
+    marks = MARKS | {"told": "‡", "both": "‡ §", "counts": "§"}
+    defenses = [*DEFENSES, "told", "both", "counts"]
+    assert overview.contenders(defenses, marks) == ["krum", "sieve", "counts"]
 
 
 def test_the_best_is_the_most_accurate_and_the_least_attacked_and_ties_share():
@@ -106,7 +108,7 @@ def test_where_one_defense_is_fair_none_is_best():
 
 
 def test_the_worst_case_is_the_least_accuracy_and_the_highest_attack_success():
-    (table,) = overview.headline(SUMMARY, ORDER, FAIR)
+    (table,) = overview.headline(SUMMARY, ORDER, MARKS)
     assert [panel[:2] for panel in table["panels"]] == [
         ("worst case", "of all"),
         ("flip", "25 %"),
@@ -116,14 +118,34 @@ def test_the_worst_case_is_the_least_accuracy_and_the_highest_attack_success():
     assert texts == ["90.0", "60.0", "90.0", "2.0", "92.0", "60.0"]
 
 
-def test_a_row_of_results_has_the_mean_and_half_of_the_interval_in_per_cent():
-    results = overview.results(SUMMARY, ORDER, FAIR)
+def test_the_worst_case_keeps_the_mark_of_runs_far_apart():
+    values = VALUES[VALUES["metric"] == "asr"].copy()
+    values.loc[(values["attack"] == "patch") & (values["seed"] == 1), "value"] -= 0.5
+    (table,) = overview.headline(summarize(values), ORDER, MARKS)
+    # krum: .02 and .02 under flip, .095 and .605 under patch; the means are .02 and .35
+    shown = [cell.text + cell.mark for cell in table["rows"]["krum"]]
+    assert shown == ["35.0?", "2.0", "35.0?"]
+
+
+def test_an_assumed_number_that_is_true_in_every_cohort_is_marked_at_a_glance_and_in_results():
+    counted = VALUES[VALUES["metric"] == "asr"].assign(metric="malicious_per_cohort", value=1.0)
+    counted.loc[counted["attack"] == "patch", "value"] = 2.0
+    summary = summarize(pd.concat([VALUES, counted]))
+    (table,) = overview.headline(summary, ORDER, MARKS)
+    # of the worst case, flip and patch, accuracy and attack success each; krum assumes 1
+    assert [cell.mark for cell in table["rows"]["krum"]] == ["", "", "=", "=", "", ""]
+    rows = {row["key"]: row["cells"] for row in overview.results(summary, ORDER, MARKS)["rows"]}
+    assert [cell.mark for cell in rows[*FLIP, "krum"]] == ["=", "=", "", ""]
+
+
+def test_a_row_of_results_has_the_mean_and_the_range_of_few_runs_in_per_cent():
+    results = overview.results(SUMMARY, ORDER, MARKS)
     row = next(row for row in results["rows"] if row["key"] == (*FLIP, "krum"))
     assert results["labels"] == [("attack", ["flip", "patch"]), ("ratio", ["25 %", "50 %"])]
     assert results["columns"] == ["accuracy", "ASR", "ASR floor", "poison removed"]
-    # t(.975, 1) = 12.7062, sd = .01 / sqrt(2): half = 12.7062 * .005 = .063531
+    assert results["shown"] == "mean and least to greatest of 2 seeds"
     accuracy, *_, recall = row["cells"]
-    assert (accuracy.text, accuracy.spread) == ("90.0", "± 6.4")
+    assert (accuracy.text, accuracy.spread) == ("90.0", "(89.5 to 90.5)")
     assert recall.text == UNDEFINED
 
 
@@ -162,7 +184,24 @@ def test_a_long_curve_keeps_its_last_round_and_not_too_many_others():
 
 
 def test_the_panel_shown_first_is_where_an_attack_succeeds_most():
-    assert page.chart_data(SUMMARY, curves_of(ENDS), ORDER)["first"] == "patch, 50 %"
+    data = page.chart_data(SUMMARY, VALUES, curves_of(ENDS), ORDER)
+    assert data["first"] == "patch, 50 %"
+
+
+def test_each_of_few_runs_with_an_attack_is_a_point_of_the_chart():
+    found = page.runs_of(VALUES, {FLIP: "flip", PATCH: "patch"})
+    krum = found[(found["scenario"] == "flip") & (found["defense"] == "krum")]
+    assert sorted(krum["accuracy"]) == pytest.approx([89.5, 90.5])
+    assert sorted(krum["asr"]) == pytest.approx([1.5, 2.5])
+    data = page.chart_data(SUMMARY, VALUES, curves_of(ENDS), ORDER)
+    *_, accuracy = (
+        layer["encoding"]["y"]["scale"]["domain"]
+        for layer in data["specs"]["Accuracy against attack success, at the end"]["layer"]
+        if "scale" in layer["encoding"].get("y", {})
+    )
+    assert accuracy[0] == 80  # krum's 89.5 is on the axis, too
+    peace = metrics({(*FLIP, "none"): (0.99, np.nan)})
+    assert page.runs_of(peace.dropna(), {FLIP: "flip"}).empty
 
 
 def test_charts_give_each_defense_the_color_of_the_figures():
@@ -174,6 +213,15 @@ def test_charts_give_each_defense_the_color_of_the_figures():
 def test_a_figure_is_named_by_its_kind_and_label():
     assert captions.title(Path("g/flags-sieve.png")) == "Clients and cells flagged, sieve"
     assert captions.title(Path("g/new-one.png")) == "new, one"
+
+
+@pytest.mark.parametrize("name", ["curves", "success", "sanitization", "table"])
+@pytest.mark.parametrize(("n", "says"), [(1, 0), (2, 0), (ENOUGH - 1, 0), (ENOUGH, 1)])
+def test_a_caption_speaks_of_95_per_cent_from_enough_seeds_on(name, n, says):
+    grid = {"partition": ["iid"], "seed": list(range(n))}
+    shown = captions.caption(CAPTIONS, Path(f"g/{name}.png"), {"grids": {"g": grid}})
+    assert shown.count("95 %") == says
+    assert shown.count("±") == shown.count("t-interval") == 0
 
 
 def test_every_caption_of_the_workflow_can_be_shown():

@@ -76,8 +76,8 @@ def test_every_chart_draws_a_mark_per_defense(tab):
     assert charts.count() == 4  # three of the attacked grid, one of the other
     for i in range(charts.count()):
         marks = charts.nth(i).locator(".mark-symbol path").count()
-        # of the last scenario with 4 defenses over 3 rounds, and of 2 defenses in peace
-        assert marks == (4, 12, 12, 6)[i]
+        # of a scenario with 4 defenses, with 2 runs each, and over 3 rounds; of 2 in peace
+        assert marks == (4 + 8, 12, 12, 6)[i]
 
 
 def test_unticking_a_defense_takes_it_from_the_charts(tab):
@@ -91,7 +91,7 @@ def test_unticking_a_defense_takes_it_from_the_charts(tab):
     tab.wait_for_function(
         "document.querySelectorAll('.chart .mark-symbol')[0].children.length == 4"
     )
-    assert marks.count() == len(DEFENSES)
+    assert marks.count() == len(DEFENSES) * (1 + 2)  # and the dots of two runs each
 
 
 def test_a_filter_leaves_the_rows_that_have_the_value(results):

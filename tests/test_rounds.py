@@ -2,6 +2,7 @@ import itertools
 from collections import OrderedDict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from fedsieve.artifacts import read_json
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import Verdict, keeping
 from fedsieve.rounds import Defense, Sampling, federation, run, start
+from fedsieve.stages import evaluate
 
 DETECTOR = """
 import numpy as np
@@ -421,6 +423,25 @@ def test_a_scenario_is_scored_from_what_training_wrote(tmp_path, scenario, train
     assert found["asr_floor"] == found["asr"]
     assert found["accuracy_unattacked"] == found["accuracy"] == found["last_accuracy"]
     assert found["sanitization.recall"] is not None
+    # stratified: .4 of a cohort of four is 1.6, rounded 2
+    assert found["malicious_per_cohort"] == 2
+
+
+@pytest.mark.parametrize(
+    ("trained", "number"),
+    [
+        ([(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3)], 2),
+        ([(1, 0), (1, 1), (1, 2), (2, 1), (2, 3), (2, 4)], None),
+        ([(1, 0), (2, 3), (2, 4)], 0),
+    ],
+    ids=["two in each", "two and then one", "nobody"],
+)
+def test_malicious_clients_of_a_cohort_are_counted_if_each_round_trained_as_many(trained, number):
+    # clients 1 and 2 are malicious; both rounds drew all five, of whom these had samples left
+    every = [(r, c) for r in (1, 2) for c in range(5)]
+    log = pd.DataFrame(every, columns=["round", "client"])
+    log["n_samples"] = [10 * (place in trained) for place in every]
+    assert evaluate._malicious_per_cohort(log, np.array([1, 2])) == number
 
 
 def rounds_and_metrics(folder):

@@ -54,11 +54,11 @@ def row(summary, **labels):
     return found
 
 
-def test_interval_is_students_t():
-    # mean .92, sd .02, t(.975, 2) = 4.302653: half-width 4.302653 * .02 / sqrt(3) = .0496827
+def test_three_seeds_have_a_mean_a_least_and_a_greatest_and_no_interval():
     found = row(SUMMARY, defense="fdsd", metric="accuracy")
     assert (found.n, found.mean, found.sd) == (3, pytest.approx(0.92), pytest.approx(0.02))
-    assert (found.low, found.high) == pytest.approx((0.92 - 0.0496827, 0.92 + 0.0496827), abs=1e-6)
+    assert (found.least, found.greatest) == (0.90, 0.94)
+    assert all(map(math.isnan, (found.low, found.high)))
 
 
 def test_one_seed_has_a_mean_and_no_interval():
@@ -84,20 +84,27 @@ def test_seed_given_twice_is_refused():
         summarize(pd.concat([GRID, GRID.tail(1)]))
 
 
-def test_cells_are_per_cent_with_half_width():
-    assert TABLE.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0 ± 5.0"
-    assert TABLE.loc[("25 %", "fdsd"), ("flip", "ASR floor %")] == "1.0 ± 0.0"
+def test_cells_of_few_seeds_are_per_cent_from_the_least_to_the_greatest_run():
+    assert TABLE.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0 (90.0 to 94.0)"
+    assert TABLE.loc[("25 %", "fdsd"), ("flip", "ASR floor %")] == "1.0 (1.0 to 1.0)"
 
 
-def test_cell_of_one_seed_has_no_half_width():
+def test_cells_of_eight_seeds_have_the_interval():
+    # symmetric in the logit: computed by hand in test_statistics.py
+    rows = ("flip", 0.25, "none", "accuracy", [0.8] * 6 + [0.9] * 2)
+    found = tables.paper_table(summarize(metrics_of(rows)), ORDER)
+    assert found.to_numpy().tolist() == [["82.5 (78.3 to 86.0)"]]
+
+
+def test_cell_of_one_seed_is_its_number_alone():
     one = summarize(GRID[GRID["seed"] == 2])
     found = tables.paper_table(one, ORDER)
     assert found.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0"
 
 
 def test_a_zero_has_no_sign():
-    assert tables.cell(-0.04, 0.1) == "0.0 ± 0.1"
-    assert tables.cell(-0.06, math.nan) == "-0.1"
+    assert tables.cell(-0.04, -0.04, 0.1) == "0.0 (0.0 to 0.1)"
+    assert tables.cell(-0.06) == "-0.1"
 
 
 def test_undefined_cells_are_dashes():
@@ -123,9 +130,12 @@ def test_labels_without_a_place_come_last_as_they_appear():
     assert sorted(found, key=found.__getitem__) == ["unattacked", "b", "z", "a"]
 
 
+SURE = "98.0 (98.0 to 98.0)"
+
+
 def test_accuracy_without_attack_stands_under_every_attack():
     accuracy = TABLE.loc[("0 %", "none")].xs("accuracy %", level="measure")
-    assert accuracy.to_dict() == dict.fromkeys(["patch", "hybrid", "flip"], "98.0 ± 0.0")
+    assert accuracy.to_dict() == dict.fromkeys(["patch", "hybrid", "flip"], SURE)
 
 
 def test_grid_without_any_attack_has_a_column_of_its_own():
@@ -153,7 +163,7 @@ def test_several_tasks_become_blocks():
 def test_sanitization_table_holds_rates_of_sanitizing_defenses_only():
     found = tables.sanitization_table(SUMMARY, ORDER)
     assert found.index.tolist() == [("flip", "25 %", "fdsd")]
-    assert found.to_numpy().tolist() == [["50.0 ± 0.0", "2.0 ± 0.0"]]
+    assert found.to_numpy().tolist() == [["50.0 (50.0 to 50.0)", "2.0 (2.0 to 2.0)"]]
 
 
 def test_grid_without_sanitizers_says_so():
@@ -164,15 +174,17 @@ def test_grid_without_sanitizers_says_so():
     )
 
 
-@pytest.mark.parametrize(("values", "said"), [([0.1, 0.2], "over 2 seeds"), ([0.1], ", 1 seed;")])
-def test_note_counts_the_seeds(values, said):
-    summary = summarize(metrics_of(("flip", 0.25, "none", "accuracy", values)))
-    assert said in tables.paper_note(summary)
-
-
-def test_note_says_where_the_number_of_seeds_varies():
-    rows = [("flip", 0.25, d, "accuracy", [0.1] * n) for d, n in (("none", 3), ("krum", 5))]
-    assert "over 3 to 5 seeds" in tables.paper_note(summarize(metrics_of(*rows)))
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ((1,), "Per cent, 1 seed;"),
+        ((3, 5), "least to greatest of 3 to 5 seeds; _: undefined. Fewer than 8 seeds give no"),
+        ((8, 8), "mean and 95 % interval over 8 seeds; _: undefined. ASR"),
+    ],
+)
+def test_note_says_what_stands_beside_the_mean_and_of_how_many_seeds(seeds, said):
+    rows = [("flip", 0.25, f"d{i}", "accuracy", [0.1] * n) for i, n in enumerate(seeds)]
+    assert said.replace("_", tables.UNDEFINED) in tables.paper_note(summarize(metrics_of(*rows)))
 
 
 @pytest.mark.parametrize("render", RENDERERS)
@@ -217,8 +229,8 @@ def pdflatex():
 
 
 def test_latex_compiles_with_booktabs_alone(pdflatex, tmp_path):
-    marks = {"perfect": "†", "krum": "‡", "fdsd": "f = 2"}
-    outside = TABLE.map(lambda text: f"{text} {tables.MARKS['outside_domain']}")
+    marks = {"perfect": "†", "none": "‡", "fdsd": "f = 2 §"}
+    outside = TABLE.map(lambda text: text + "".join(rendering.EVENTS))
     body = rendering.to_latex(outside, "5 % of a_b & all #1.", marks)
     assert "n $>$ 2f + 2" in body
     document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
@@ -245,7 +257,7 @@ def test_markdown_keeps_trailing_zeros():
 
 
 def test_headline_shows_accuracy_and_attack_success():
-    (line,) = [line for line in rendering.headline(SUMMARY, ORDER) if line.startswith("fdsd")]
+    (line,) = [line for line in rendering.headline(SUMMARY, ORDER) if line.startswith("fdsd ")]
     assert line.split() == ["fdsd", "92.0/", "10.0"]
 
 
@@ -260,7 +272,8 @@ def test_headline_fits_the_terminal():
     lines = rendering.headline(summarize(metrics_of(*rows)), [], {"defense-3": "†"})
     assert max(map(len, lines)) <= 100
     assert len(lines) < 40
-    assert "more lines" in lines[-1]
+    assert "more lines" in lines[-2]
+    assert lines[-1] == "†: sees the ground truth"
 
 
 def test_inputs_are_left_as_they_are():
@@ -289,8 +302,9 @@ def test_cells_of_a_defense_outside_its_domain_are_marked_and_their_floor_is_not
     rows += [("flip", 0.5, "krum", m, [0.5, 0.5]) for m in ("accuracy", "asr", "asr_floor")]
     rows += [("flip", 0.5, "none", "accuracy", [0.5, 0.5])]
     table = tables.paper_table(summarize(metrics_of(*rows)), ORDER)
-    assert table.loc[("50 %", "krum")].tolist() == ["50.0 ± 0.0*", "50.0 ± 0.0*", "50.0 ± 0.0"]
-    assert not table.loc[("50 %", "none"), ("flip", "accuracy %")].endswith("*")
+    ran = "50.0* (50.0 to 50.0)"
+    assert table.loc[("50 %", "krum")].tolist() == [ran, ran, "50.0 (50.0 to 50.0)"]
+    assert "*" not in table.loc[("50 %", "none"), ("flip", "accuracy %")]
     assert "*: outside the defense's own conditions" in rendering.to_markdown(table, "A note.")
 
 
@@ -303,16 +317,15 @@ def test_cells_of_a_run_that_diverged_are_marked_beside_other_marks():
     found = dict(zip(table.index.get_level_values("defense"), table.iloc[:, 0], strict=True))
     assert found == {"krum": "50.0*!", "fdsd": "50.0!", "none": "50.0"}
     assert "!: training diverged" in rendering.to_markdown(table, "A note.")
-    shown = overview.results(summary, ORDER, [])["rows"]
+    shown = overview.results(summary, ORDER, {})["rows"]
     marks = {row["defense"]: [cell.mark for cell in row["cells"]] for row in shown}
     assert marks == {"krum": ["*!"], "fdsd": ["!"], "none": [""]}
 
 
 def test_differences_are_points_paired_by_seed():
-    rows = [("flip", 0.5, "krum", m, [0.01, 0.03]) for m in ("accuracy_lost", "asr_excess")]
+    rows = [("flip", 0.5, "krum", m, [-0.01, 0.05]) for m in ("accuracy_lost", "asr_excess")]
     found = tables.difference_table(summarize(metrics_of(*rows)), ORDER)
-    # mean .02, sd .014142, t(.975, 1) = 12.7062: half-width .127062
-    assert found.to_numpy().tolist() == [["2.0 ± 12.7"] * 2]
+    assert found.to_numpy().tolist() == [["2.0 (-1.0 to 5.0)"] * 2]
     assert found.columns.tolist() == ["accuracy lost %", "ASR above floor %"]
 
 
@@ -320,7 +333,8 @@ def test_what_is_no_rate_keeps_its_unit():
     rows = [("flip", 0.5, "fdsd", "sanitization.megabytes", [1.5, 1.5])]
     rows += [("flip", 0.5, "fdsd", "sanitization.vanished", [2, 2])]
     found = tables.sanitization_table(summarize(metrics_of(*rows)), ORDER)
-    assert found.iloc[0].to_dict() == {"vanished classes": "2.0 ± 0.0", "sent MB": "1.5 ± 0.0"}
+    shown = {"vanished classes": "2.0 (2.0 to 2.0)", "sent MB": "1.5 (1.5 to 1.5)"}
+    assert found.iloc[0].to_dict() == shown
 
 
 def test_only_defenses_that_turn_somebody_down_are_scored_as_detectors():
@@ -342,4 +356,54 @@ def test_a_detector_is_scored_by_its_flags_at_the_end_others_by_the_weights_they
         rows += [("flip", 0.5, defense, f"{kind}.precision", [1.0] * 2)]
     found = tables.detection_table(summarize(metrics_of(*rows)), ORDER)
     shown = found["recall %"].droplevel(["attack", "ratio"]).to_dict()
-    assert shown == {"krum": "50.0 ± 0.0", "mcdfl": "90.0 ± 0.0"}
+    assert shown == {"krum": "50.0 (50.0 to 50.0)", "mcdfl": "90.0 (90.0 to 90.0)"}
+
+
+def test_a_number_whose_runs_lie_far_apart_is_marked_in_every_table():
+    apart, near = [0.1, 0.9], [0.4, 0.6]
+    rows = [("flip", 0.5, "krum", metric, apart) for metric in ("asr", "asr_excess")]
+    rows += [("flip", 0.5, "krum", metric, near) for metric in ("accuracy", "accuracy_lost")]
+    summary = summarize(metrics_of(*rows))
+    shown, marked = "50.0 (40.0 to 60.0)", "50.0? (10.0 to 90.0)"
+    for table in (tables.paper_table(summary, ORDER), tables.difference_table(summary, ORDER)):
+        assert table.to_numpy().tolist() == [[shown, marked]]
+        assert "?: runs differ by more than 20 points" in rendering.to_markdown(table, "A note.")
+    (*_, line, blank, legend) = rendering.headline(summary, ORDER)
+    assert line.split() == ["krum", "50.0/", "50.0?"]
+    assert (blank, legend[:15]) == ("", "?: runs differ ")
+
+
+def cohorts_of(numbers, runs=3, told="f = 2"):
+    """Table of a defense in as many runs, of which these have so many malicious clients each."""
+    rows = [("flip", 0.5, "krum", "malicious_per_cohort", numbers)]
+    rows += [("flip", 0.5, "krum", metric, [0.5] * runs) for metric in ("accuracy", "asr_floor")]
+    return tables.paper_table(summarize(metrics_of(*rows)), ORDER, {"krum": told})
+
+
+def test_an_assumed_number_that_is_true_in_every_cohort_is_marked_but_not_at_the_floor():
+    table = cohorts_of([2, 2, 2])
+    assert table.to_numpy().tolist() == [["50.0= (50.0 to 50.0)", "50.0 (50.0 to 50.0)"]]
+    assert "=: the f that the defense assumes" in rendering.to_markdown(table, "A note.")
+
+
+@pytest.mark.parametrize(
+    "cohorts",
+    [
+        {"numbers": [2, 2, 3]},
+        {"numbers": [1, 2, 3]},
+        {"numbers": [2, 2, math.nan]},  # in the last run it varies from round to round
+        {"numbers": [3, 3, 3]},
+        {"numbers": [2, 2, 2], "told": "‡"},
+        {"numbers": [2, 2, 2], "told": "§"},
+    ],
+)
+def test_an_assumed_number_that_is_not_always_true_or_is_told_is_not_marked(cohorts):
+    assert "=" not in cohorts_of(**cohorts).to_numpy()[0, 0]
+
+
+def test_a_defense_that_is_told_label_counts_is_marked_beside_what_it_assumes():
+    text = rendering.to_markdown(TABLE, "A note.", {"fdsd": "f = 2 §", "none": "§"})
+    assert "fdsd f = 2 §" in text
+    assert "none §" in text
+    assert "§: is told the clients' label counts" in text
+    assert "f: malicious clients in a cohort that the defense assumes" in text

@@ -1,6 +1,7 @@
 """Draw what each defense has achieved at the end of a run.
 
-``draw_*`` draw on an axis that they are given; the others return a figure.
+``draw_*`` draw on an axis that they are given; the others return a figure. From ``ENOUGH`` seeds on
+a mean has whiskers of its interval; with fewer, or where runs lie far apart, each run is a dot.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedsieve import look
-from fedsieve.statistics import SCENARIO, percent, positions
+from fedsieve.statistics import (
+    ENOUGH,
+    SCENARIO,
+    SPLIT,
+    alone,
+    percent,
+    positions,
+    shown_of,
+    split,
+    summarize,
+)
 
 Style = dict[str, dict[str, Any]]
 """Look of each defense, from ``look.styles``; bars stand in its order."""
@@ -29,48 +40,55 @@ _END = {"accuracy": "test accuracy (%)", "asr": "attack success rate (%)"}
 _REFERENCE = {"accuracy": "accuracy_unattacked", "asr": "asr_floor"}
 _SETTING = {"partition": "partition", "ratio": "share of malicious clients"}
 _WHISKER: dict[str, Any] = {"elinewidth": 0.9, "capsize": 1.5}
+_ON_BAR: dict[str, Any] = {"facecolor": "black", "edgecolor": "white", "lw": 0.3, "zorder": 4}
+"""A run on a bar of any color."""
+
+_AT_POINT: dict[str, Any] = {"lw": 0, "alpha": 0.6, "zorder": 1.5}
+"""A run beside the point of its mean, in its color."""
 
 
 def draw_bars(
-    ax: Axes, rows: pd.DataFrame, groups: Groups, keys: Sequence[str], style: Style
+    ax: Axes, runs: pd.DataFrame, groups: Groups, keys: Sequence[str], style: Style
 ) -> None:
-    """Draw a bar per defense of ``style`` in each group of rows, with whiskers.
+    """Draw a bar per defense of ``style`` in each group of runs, with whiskers or dots.
 
     Args:
-        rows: ``mean``, ``low`` and ``high`` of each defense in each group.
+        runs: One metric of each run, tidy, with its labels and ``value``.
         groups: Values of the columns ``keys``, from left to right.
     """
-    for name, x, bars in _placed(rows, groups, keys, style):
-        ax.bar(
-            x,
-            bars["mean"],
-            0.9 * _pitch(style),
-            yerr=_whiskers(bars),
-            label=name,
-            color=style[name]["color"],
-            hatch=look.hatch(style[name]),
-            error_kw=_WHISKER,
-        )
+    for name, x, bars in _placed(summarize(runs), groups, keys, style):
+        filled = {"color": style[name]["color"], "hatch": look.hatch(style[name])}
+        ax.bar(x, bars["mean"], 0.9 * _pitch(style), label=name, **filled)
+        _draw_whiskers(ax, x, bars, "black")
+    for _, x, dots in _placed(_dots(runs, keys, style), groups, keys, style):
+        ax.scatter(x + dots["aside"], dots["value"], 5, clip_on=False, **_ON_BAR)
     ax.grid(visible=False, axis="x")
     look.percent_axis(ax, full=False)
     ax.set_ylim(bottom=0)
 
 
 def draw_points(
-    ax: Axes, rows: pd.DataFrame, groups: Groups, keys: Sequence[str], style: Style
+    ax: Axes, runs: pd.DataFrame, groups: Groups, keys: Sequence[str], style: Style
 ) -> None:
     """Draw points where ``draw_bars`` draws bars, on an axis that need not begin at 0."""
-    for name, x, points in _placed(rows, groups, keys, style):
+    for name, x, points in _placed(summarize(runs), groups, keys, style):
         color, marker = style[name]["color"], style[name]["marker"]
-        ax.errorbar(x, points["mean"], yerr=_whiskers(points), fmt="none", ecolor=color, **_WHISKER)
+        _draw_whiskers(ax, x, points, color)
         ax.plot(x, points["mean"], marker, color=color, markersize=4, label=name)
+    for name, x, dots in _placed(_dots(runs, keys, style), groups, keys, style):
+        color = style[name]["color"]
+        ax.scatter(x + dots["aside"], dots["value"], 5, color=color, clip_on=False, **_AT_POINT)
     ax.grid(visible=False, axis="x")
     look.percent_axis(ax, full=False)
 
 
-def sanitization_bars(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """Draw recall and clean samples lost of each sanitizing defense, with 95 % t-intervals."""
-    shown = summary[summary["metric"].isin(_REMOVED)].dropna(subset="mean")
+def sanitization_bars(runs: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Draw recall and clean samples lost of each sanitizing defense.
+
+    Args:
+        runs: Every metric of every run, tidy.
+    """
+    shown = runs[runs["metric"].isin(_REMOVED)].dropna(subset="value")
     style = _present(shown, order)
     scenarios = look.scenarios(shown, order)
     with matplotlib.rc_context(look.STYLE):
@@ -84,17 +102,20 @@ def sanitization_bars(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
             ax.set_ylabel(_REMOVED[metric])
         ax.set_xticks(range(len(scenarios)), map("\n".join, look.names(scenarios).values()))
         ax.set_xlabel("attack and share of malicious clients")
-        look.legend(figure, list(style), look.statistic(shown, shown["n"]))
+        look.legend(figure, list(style), _drawn(shown))
     return figure
 
 
-def success_bars(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
+def success_bars(runs: pd.DataFrame, order: Sequence[str]) -> Figure:
     """Draw accuracy and attack success at the end, a line of panels for each attack.
 
     Each panel has a group for each partition and ratio, and through it a line at what a model
     trained without attack and defense shows: its accuracy, and the floor of the attack's success.
+
+    Args:
+        runs: Every metric of every run, tidy.
     """
-    shown = summary[summary["metric"].isin([*_END, *_REFERENCE.values()])].dropna(subset="mean")
+    shown = runs[runs["metric"].isin([*_END, *_REFERENCE.values()])].dropna(subset="value")
     style = _present(shown, order)
     metrics = [metric for metric in _END if metric in set(shown["metric"])]
     attacks = _attacks(shown, order)
@@ -114,7 +135,7 @@ def success_bars(summary: pd.DataFrame, order: Sequence[str]) -> Figure:
             ax.set_xlabel(", ".join(_SETTING[key] for key in keys))
         for column in axes.T:
             look.share_limits([ax for ax in column if ax.get_visible()])
-        look.legend(figure, list(style), look.statistic(shown, shown["n"]))
+        look.legend(figure, list(style), _drawn(shown))
     return figure
 
 
@@ -133,7 +154,7 @@ def _draw_end(
     draw(ax, values, groups, keys, style)
     if draw is draw_bars:
         ax.set_ylim(bottom=-0.03 * ax.get_ylim()[1])  # room for a floor of almost 0
-    reference = rows[rows["metric"] == _REFERENCE[metric]].drop_duplicates(list(keys))
+    reference = summarize(rows[rows["metric"] == _REFERENCE[metric]]).drop_duplicates(list(keys))
     x = _places(reference, groups, keys)
     ax.hlines(reference["mean"], x - 0.46, x + 0.46, "black", lw=0.8, label="no attack, no defense")
     ax.set_xticks(range(len(groups)), ["\n".join(map(_name, group)) for group in groups])
@@ -162,8 +183,29 @@ def _pitch(style: Style) -> float:
     return 0.8 / max(len(style), 3)
 
 
-def _whiskers(rows: pd.DataFrame) -> list[pd.Series]:
-    return [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+def _draw_whiskers(ax: Axes, x: np.ndarray, rows: pd.DataFrame, color: Any) -> None:
+    """Draw the interval of each mean that has one."""
+    has = rows["low"].notna().to_numpy()
+    at, ends = x[has], rows[has]
+    reach = [ends["mean"] - ends["low"], ends["high"] - ends["mean"]]
+    ax.errorbar(at, ends["mean"], yerr=reach, fmt="none", ecolor=color, **_WHISKER)
+
+
+def _dots(runs: pd.DataFrame, keys: Sequence[str], style: Style) -> pd.DataFrame:
+    """Runs to be drawn by themselves, with how far each lies ``aside`` of its bar's middle."""
+    cells = runs.groupby([*keys, "defense"])["value"]
+    place = (cells.cumcount() + 0.5) / cells.transform("count") - 0.5
+    # side by side, or equal runs would look like one
+    return runs.assign(aside=0.6 * _pitch(style) * place)[alone(cells)]
+
+
+def _drawn(shown: pd.DataFrame) -> str:
+    """What a figure of these runs says of itself."""
+    summary = summarize(shown)
+    drawn = shown_of(summary["n"], "each run (dots)")
+    sure = summary["n"] >= ENOUGH
+    dotted = f"; dots: runs more than {100 * SPLIT:g} points apart"
+    return look.statistic(shown, drawn + dotted * bool((sure & split(summary)).any()))
 
 
 def _present(shown: pd.DataFrame, order: Sequence[str]) -> Style:

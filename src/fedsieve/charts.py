@@ -12,6 +12,7 @@ import altair as alt
 from matplotlib.colors import to_hex
 
 from fedsieve import look
+from fedsieve.statistics import ENOUGH
 
 VEGA_LITE = alt.SCHEMA_VERSION
 """Version of the language of the specifications."""
@@ -75,10 +76,13 @@ def style(order: Sequence[str]) -> Style:
 
 
 def trade_off(drawn: Style, least: float) -> dict[str, Any]:
-    """Accuracy against attack success at the end, a point per defense, with intervals.
+    """Accuracy against attack success at the end, a point per defense.
+
+    From ``ENOUGH`` seeds on, the points have the bars of their intervals.
 
     Data ``ends``: scenario, defense, seeds, ``accuracy`` and ``asr`` with ``_low`` and ``_high``,
     and what a model without attack and defense shows, ``accuracy_unattacked`` and ``asr_floor``.
+    Data ``runs``: scenario, defense, accuracy and asr of each run that is a small point of its own.
 
     Args:
         least: Where the axis of accuracy begins, the same for all panels.
@@ -92,9 +96,12 @@ def trade_off(drawn: Style, least: float) -> dict[str, Any]:
     points = base.mark_point(filled=True, size=90, opacity=1, clip=True).encode(
         x, y, color, _shape(drawn), tooltip=_told("accuracy", "asr")
     )
+    sure = base.transform_filter(f"datum.seeds >= {ENOUGH}")
+    runs = _chosen("runs", ["accuracy", "asr"], [])
     lines = [
-        base.mark_rule(clip=True).encode(alt.X("asr_low:Q"), y, color, x2="asr_high"),
-        base.mark_rule(clip=True).encode(x, alt.Y("accuracy_low:Q"), color, y2="accuracy_high"),
+        runs.mark_circle(size=16, opacity=0.6, clip=True).encode(x, y, color),
+        sure.mark_rule(clip=True).encode(alt.X("asr_low:Q"), y, color, x2="asr_high"),
+        sure.mark_rule(clip=True).encode(x, alt.Y("accuracy_low:Q"), color, y2="accuracy_high"),
         base.mark_rule(clip=True, **_REFERENCE).encode(alt.X("mean(asr_floor):Q")),
         base.mark_rule(clip=True, **_REFERENCE).encode(alt.Y("mean(accuracy_unattacked):Q")),
     ]
@@ -104,9 +111,10 @@ def trade_off(drawn: Style, least: float) -> dict[str, Any]:
 def curve(
     drawn: Style, measure: str, title: str, least: float, rounds: Sequence[int]
 ) -> dict[str, Any]:
-    """A rate over the rounds, a line per defense with its interval.
+    """A rate over the rounds, a line per defense with a band.
 
-    Data ``rounds``: scenario, defense, seeds, round, and the measure with ``_low`` and ``_high``.
+    Data ``rounds``: scenario, defense, seeds, round, and the measure with ``_low`` and ``_high``,
+    from where to where its interval or its runs go (``statistics.spread``).
 
     Args:
         least: Where the axis of the rate begins.
@@ -143,7 +151,7 @@ def _chosen(name: str, measures: Sequence[str], others: Sequence[str]) -> alt.Ch
 
 
 def _measured(measure: str) -> list[str]:
-    """Columns of a measure and of its interval."""
+    """Columns of a measure and of what its band goes from and to."""
     return [f"{measure}{end}" for end in ("", "_low", "_high")]
 
 
@@ -175,7 +183,8 @@ def _told(*measures: str) -> list[alt.Tooltip]:
 
 
 def _telling(measure: str) -> str:
-    """Expression for a measure with its interval, if there is one, as text."""
+    """Expression for a measure with its interval, or least and greatest run, if any, as text."""
     mean, low, high = (f"format(datum.{column},'.2f')" for column in _measured(measure))
-    interval = f"isValid(datum.{measure}_low) ? ' (' + {low} + ' to ' + {high} + ')' : ''"
-    return f"{mean} + ({interval})"
+    of = f"datum.seeds < {ENOUGH} ? 'runs ' : '95 % '"
+    ends = f"isValid(datum.{measure}_low) ? ' (' + ({of}) + {low} + ' to ' + {high} + ')' : ''"
+    return f"{mean} + ({ends})"

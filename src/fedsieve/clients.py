@@ -91,6 +91,7 @@ def note(frame: pd.DataFrame) -> str:
         "their share; at 0 %, false positives (most in brackets). Model: whose model judges. Part: "
         "flags are the detector's decision, others what a part of its rule alone would decide. "
         "mcdfl_plus judges by an average of models only if it had a part in the run. "
+        "mcdfl_plus, rowmix and label_histogram are told the clients' label counts. "
         f"Yardstick: finding just the clients with at least {LEAST} poisoned samples."
     )
 

@@ -26,7 +26,7 @@ def scenarios(
     """Describe each scenario of a grid, and in it each defense.
 
     Args:
-        summary: Means and intervals of every metric.
+        summary: Every metric over seeds (``statistics.summarize``).
         runs: A row per run (``read_runs``).
         order: Attacks and defenses in their order.
         config: The sections that the grid's labels belong to.
@@ -80,10 +80,11 @@ def defense_settings(config: Config, defense: str) -> str:
 
 
 def metric_lines(rows: pd.DataFrame) -> str:
-    """Every defined metric in aligned lines: mean, interval and deviation, as in the CSV."""
+    """Every defined metric in aligned lines: mean, interval, runs and deviation, as in the CSV."""
     shown = rows.dropna(subset="mean").sort_values("metric")
-    numbers = shown[["metric", "mean", "low", "high", "sd", "n"]].replace({np.nan: None})
-    head = ["metric", "mean", "95 % from", "to", "sd", "n"]
+    columns = ["metric", "mean", "low", "high", "least", "greatest", "sd", "n"]
+    numbers = shown[columns].replace({np.nan: None})
+    head = ["metric", "mean", "95 % from", "to", "least", "greatest", "sd", "n"]
     return tabulate(numbers.to_numpy().tolist(), head, "plain", floatfmt=".4f", missingval="")
 
 

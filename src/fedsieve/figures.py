@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedsieve import look
-from fedsieve.statistics import LABELS, SCENARIO, over_seeds
+from fedsieve.statistics import LABELS, SCENARIO, limits, over_seeds, shown_of, spread
 
 FEATURE_GROUPS: dict[str, dict[str, Any]] = {
     "clean kept": {"color": "#9fb4c7", "marker": ".", "s": 14, "linewidths": 0},
@@ -43,7 +43,7 @@ _COLUMNS = {
 
 
 def draw_curves(ax: Axes, rounds: pd.DataFrame, column: str, order: Sequence[str]) -> None:
-    """Draw a rate over the rounds of one scenario: mean over seeds and 95 % t-interval.
+    """Draw a rate over the rounds of one scenario: its mean, and a band of ``statistics.spread``.
 
     Args:
         order: Every defense of the figure, so that panels agree on colors; a defense whose
@@ -54,12 +54,13 @@ def draw_curves(ax: Axes, rounds: pd.DataFrame, column: str, order: Sequence[str
         values = defined[defined["defense"] == name]
         if values.empty:
             continue
-        line = over_seeds(values.groupby("round")[column])
+        line = over_seeds(values.groupby("round")[column], limits(column))
+        band = spread(line)
         step = max(1, len(line) // 6)
         every = (i * step // 4 % step, step)  # staggered: markers of close lines stay apart
         ax.plot(line.index, line["mean"], label=name, markevery=every, **style)
         ax.fill_between(
-            line.index, line["low"], line["high"], color=style["color"], alpha=0.15, lw=0
+            line.index, band["low"], band["high"], color=style["color"], alpha=0.15, lw=0
         )
     if defined.empty:
         ax.text(0.5, 0.5, "undefined", transform=ax.transAxes, ha="center", color="gray")
@@ -92,7 +93,8 @@ def curves(
                 axes[0].set_title(f"{titles[scenario]} malicious" if scenario else "")
         for column in columns:
             look.share_limits([ax for ax in figure.axes if ax.get_label() == column])
-        look.legend(figure, order, look.statistic(rounds, rounds.groupby(LABELS)["seed"].nunique()))
+        drawn = shown_of(rounds.groupby(LABELS)["seed"].nunique())
+        look.legend(figure, order, look.statistic(rounds, drawn))
     return figure
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 
 from fedsieve.artifacts import replacing
-from fedsieve.statistics import SCENARIO, n_seeds, percent, positions
+from fedsieve.statistics import SCENARIO, percent, positions
 
 STYLE = {
     **seaborn.axes_style("ticks", {"axes.grid": True, "grid.color": "#e6e6e6"}),
@@ -123,11 +123,10 @@ def names(scenarios: Sequence[tuple]) -> dict[tuple, list[str]]:
     }
 
 
-def statistic(frame: pd.DataFrame, n: pd.Series) -> str:
-    """Say what is drawn: task and partition where there is but one, interval, seeds."""
+def statistic(frame: pd.DataFrame, drawn: str) -> str:
+    """Say what is drawn: task and partition where there is but one, ``drawn``."""
     single = [frame[k].iloc[0] for k in ("task", "partition") if frame[k].nunique() == 1]
-    interval = "mean and 95 % t-interval over " if n.max() > 1 else ""
-    return ", ".join([*single, interval + n_seeds(n)])
+    return ", ".join([*single, drawn])
 
 
 def save(figure: Figure, *paths: Path) -> None:

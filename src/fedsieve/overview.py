@@ -1,10 +1,11 @@
 """What a page shows of a grid at a glance: its headline, and all results in one table.
 
 Rates are fractions in frames and per cent in cells. The best defense of a scenario is the best by
-the mean, as shown, of those that know nothing of the truth.
+the mean, as shown, of those that know nothing of the truth. ``told`` is what is said of a defense
+beside its name.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,17 @@ import pandas as pd
 
 from fedsieve import look
 from fedsieve.rendering import ORACLE, TOLD
-from fedsieve.statistics import LABELS, SCENARIO, percent, positions
-from fedsieve.tables import MARKS, UNDEFINED, marks
+from fedsieve.statistics import (
+    LABELS,
+    MALICIOUS_PER_COHORT,
+    SCENARIO,
+    percent,
+    positions,
+    shown_of,
+    split,
+    spread,
+)
+from fedsieve.tables import MARKS, UNDEFINED, UNLIKE, ends, marks, number
 
 HIGHER = {"accuracy": True, "asr": False}
 """Measures of which the best is marked, and whether more is better."""
@@ -40,10 +50,11 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as a page shows it: per cent, half of its interval, and marks."""
+    """A number as a page shows it: per cent, ends of its interval or of its runs, and marks."""
 
     value: float
-    half: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
     best: bool = False
     mark: str = ""
     shaded: bool = False
@@ -51,12 +62,12 @@ class Cell:
     @property
     def text(self) -> str:
         """The number with one decimal."""
-        return UNDEFINED if np.isnan(self.value) else f"{round(self.value, 1) + 0.0:.1f}"
+        return UNDEFINED if np.isnan(self.value) else number(self.value)
 
     @property
     def spread(self) -> str:
-        """Half of the interval with its sign; empty without one."""
-        return "" if np.isnan(self.half) else f"± {self.half:.1f}"
+        """From where to where the interval or the runs go; empty of a single run."""
+        return "" if np.isnan(self.low) else ends(self.low, self.high)
 
     @property
     def shade(self) -> float:
@@ -64,9 +75,10 @@ class Cell:
         return round(min(max(self.value / 100, 0), 1), 2) if self.shaded else 0
 
 
-def contenders(defenses: Collection[str], marks: Mapping[str, str]) -> list[str]:
+def contenders(defenses: Collection[str], told: Mapping[str, str]) -> list[str]:
     """Defenses that may be best: those that are some, and are told nothing of the truth."""
-    return [d for d in defenses if d != "none" and marks.get(d) not in (ORACLE, TOLD)]
+    unfair = {name for name, mark in told.items() if ORACLE in mark or TOLD in mark}
+    return [d for d in defenses if d != "none" and d not in unfair]
 
 
 def best(summary: pd.DataFrame, fair: Collection[str]) -> set[tuple[Any, ...]]:
@@ -86,32 +98,35 @@ def best(summary: pd.DataFrame, fair: Collection[str]) -> set[tuple[Any, ...]]:
     return found
 
 
-def cells(summary: pd.DataFrame, fair: Collection[str]) -> dict[tuple[Any, ...], Cell]:
+def cells(summary: pd.DataFrame, told: Mapping[str, str]) -> dict[tuple[Any, ...], Cell]:
     """Every number of a summary by its labels and metric."""
-    marked = marks(summary)
-    winners = best(summary, fair)
-    columns = [*LABELS, "metric", "mean", "high"]
+    marked = marks(summary, told)
+    winners = best(summary, contenders(summary["defense"].unique(), told))
+    shown = summary[[*LABELS, "metric", "mean"]].join(spread(summary)).assign(apart=split(summary))
     return {
         (*labels, metric): Cell(
             100 * mean,
-            100 * (high - mean),
+            100 * low,
+            100 * high,
             (*labels, metric) in winners,
-            marked.get(tuple(labels), "") if metric in HIGHER else "",
+            (marked.get(tuple(labels), "") if metric in HIGHER else "") + UNLIKE * apart,
             metric == "asr",
         )
-        for *labels, metric, mean, high in summary[columns].itertuples(index=False, name=None)
+        for *labels, metric, mean, low, high, apart in shown.itertuples(index=False, name=None)
     }
 
 
-def results(summary: pd.DataFrame, order: Sequence[str], fair: Collection[str]) -> dict[str, Any]:
+def results(summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str]) -> dict[str, Any]:
     """Lay out all results of a grid: a row per scenario and defense.
 
     Returns:
         ``labels``: those of the axes that vary, with the choices of each to filter by, and
         ``defenses``; ``columns``: titles of the metrics that are defined; ``spread``: whether any
-        has an interval; ``rows``: ``labels``, ``key``, ``defense`` and ``cells`` of each.
+        has an interval or several runs, and ``shown``: which; ``marks``: the most marks that a cell
+        has; ``rows``: ``labels``, ``key``,
+        ``defense`` and ``cells`` of each.
     """
-    found = cells(summary, fair)
+    found = cells(summary, told)
     defined = set(summary.dropna(subset="mean")["metric"])
     metrics = [metric for metric in COLUMNS if metric in defined]
     varying = [k for k in ("task", "partition", "attack", "ratio") if summary[k].nunique() > 1]
@@ -131,21 +146,24 @@ def results(summary: pd.DataFrame, order: Sequence[str], fair: Collection[str]) 
         "defenses": list(dict.fromkeys(key[-1] for key in keys)),
         "columns": [COLUMNS[metric] for metric in metrics],
         "spread": any(cell.spread for row in rows for cell in row["cells"]),
+        "marks": _most_marks(cell for row in rows for cell in row["cells"]),
+        "shown": shown_of(summary.loc[summary["metric"].isin(metrics), "n"]),
         "rows": rows,
     }
 
 
 def headline(
-    summary: pd.DataFrame, order: Sequence[str], fair: Collection[str]
+    summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Lay out accuracy and attack success: a table per task and partition, a row per defense.
 
     Returns:
-        Of each table its ``title``, ``panels`` with their measures, and ``rows`` of cells. Where
-        there are several panels, the first is the worst case over them.
+        Of each table its ``title``, ``panels`` with their measures, ``rows`` of cells, and
+        ``marks``, the most that a cell has. Where there are several panels, the first is the
+        worst case over them.
     """
     return [
-        {"title": f"{task}, {partition}", **_headline(part, order, fair)}
+        {"title": f"{task}, {partition}", **_headline(part, order, told)}
         for (task, partition), part in summary.groupby(["task", "partition"], sort=False)
     ]
 
@@ -158,12 +176,12 @@ def ranked(summary: pd.DataFrame, order: Sequence[str]) -> list[tuple[Any, ...]]
     return sorted(found, key=lambda key: (place[key[:4]], rank[key[4]]))
 
 
-def _headline(part: pd.DataFrame, order: Sequence[str], fair: Collection[str]) -> dict[str, Any]:
+def _headline(part: pd.DataFrame, order: Sequence[str], told: Mapping[str, str]) -> dict[str, Any]:
     """The table of one task and partition."""
-    shown = part[part["metric"].isin([*HIGHER, *MARKS])]
+    shown = part[part["metric"].isin([*HIGHER, *MARKS, MALICIOUS_PER_COHORT])]
     if shown[SCENARIO].drop_duplicates().shape[0] > 1:
         shown = pd.concat([_worst(shown), shown], ignore_index=True)
-    found = cells(shown.assign(high=np.nan), fair)
+    found = cells(shown, told)
     scenarios = look.scenarios(shown, order)
     defined = set(shown.dropna(subset="mean")[[*SCENARIO, "metric"]].itertuples(False, None))
     panels = [(s, [metric for metric in HIGHER if (*s, metric) in defined]) for s in scenarios]
@@ -175,17 +193,20 @@ def _headline(part: pd.DataFrame, order: Sequence[str], fair: Collection[str]) -
         (s[2], "of all" if s[3] == WORST else percent(s[3]), [COLUMNS[m] for m in measures])
         for s, measures in panels
     ]
-    return {"panels": named, "rows": rows}
+    marks = _most_marks(cell for cells in rows.values() for cell in cells)
+    return {"panels": named, "rows": rows, "marks": marks}
+
+
+def _most_marks(cells: Iterable[Cell]) -> int:
+    return max((len(cell.mark) for cell in cells), default=0)
 
 
 def _worst(shown: pd.DataFrame) -> pd.DataFrame:
     """Least accuracy and highest attack success of each defense, as a scenario of its own."""
-    place = ["task", "partition", "defense", "metric"]
-    means = shown[shown["metric"].isin(HIGHER)].groupby(place, sort=False)["mean"]
-    ends = means.agg(["min", "max"]).reset_index()
-    higher = ends["metric"].map(HIGHER).astype(bool)
-    ends["mean"] = ends["min"].where(higher, ends["max"])
-    return ends.drop(columns=["min", "max"]).assign(attack="worst case", ratio=WORST)
+    rows = shown[shown["metric"].isin(HIGHER)].dropna(subset="mean")
+    harm = rows["mean"].where(~rows["metric"].map(HIGHER).astype(bool), -rows["mean"])
+    worst = harm.groupby([rows["defense"], rows["metric"]], sort=False).idxmax()
+    return rows.loc[worst].assign(attack="worst case", ratio=WORST)
 
 
 def _label(value: str | float) -> str:

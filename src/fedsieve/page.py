@@ -15,7 +15,7 @@ import vl_convert
 from PIL import Image
 
 from fedsieve import charts, look, overview
-from fedsieve.statistics import LABELS, n_seeds
+from fedsieve.statistics import LABELS, SCENARIO, alone, n_seeds, spread
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -85,19 +85,27 @@ def picture(path: Path) -> dict[str, Any]:
     return {"source": source, "width": width, "height": height}
 
 
-def chart_data(summary: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]) -> dict[str, Any]:
-    """Everything that the charts of a grid need: data as CSV, specifications, names of panels."""
+def chart_data(
+    summary: pd.DataFrame, values: pd.DataFrame, curves: pd.DataFrame, order: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that the charts of a grid need: data as CSV, specifications, names of panels.
+
+    Args:
+        summary: Every metric over seeds.
+        values: Every metric of every run.
+        curves: Rates after each round, over seeds.
+    """
     names = {k: ", ".join(v) for k, v in look.names(look.scenarios(summary, order)).items()}
     defenses = list(dict.fromkeys(key[-1] for key in overview.ranked(summary, order)))
     drawn = {k: v for k, v in charts.style([*order, *defenses]).items() if k in defenses}
-    ends = ends_of(summary, names)
+    ends, runs = ends_of(summary, names), runs_of(values, names)
     rounds = rounds_of(curves, names)
     return {
         "scenarios": list(names.values()),
         "first": first(ends),
         "defenses": drawn,
-        "data": {"ends": _csv(ends), "rounds": _csv(rounds)},
-        "specs": _specs(drawn, ends, rounds),
+        "data": {"ends": _csv(ends), "runs": _csv(runs), "rounds": _csv(rounds)},
+        "specs": _specs(drawn, ends, runs, rounds),
     }
 
 
@@ -113,6 +121,17 @@ def ends_of(summary: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
     wide = _wide(summary[summary["metric"].isin(wanted)], LABELS, names)
     unused = [f"{m}{end}" for m in wanted[2:] for end in ("_low", "_high")]
     return wide.drop(columns=unused, errors="ignore")
+
+
+def runs_of(values: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
+    """Accuracy and attack success, in per cent, of each run that is drawn by itself."""
+    shown = _named(values[values["metric"].isin(["accuracy", "asr"])], names)
+    index = ["scenario", "defense", "seed"]
+    wide = shown.pivot(index=index, columns="metric", values="value")
+    runs = wide.reindex(columns=["accuracy", "asr"]).dropna()
+    cells = runs.groupby(["scenario", "defense"])
+    kept = alone(cells["accuracy"]) | alone(cells["asr"])
+    return (100 * runs[kept]).reset_index().drop(columns="seed")
 
 
 def rounds_of(curves: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
@@ -161,7 +180,8 @@ def _all(values: pd.Series) -> str:
 
 def _wide(rows: pd.DataFrame, keys: list[str], names: Mapping[tuple, str]) -> pd.DataFrame:
     """A row per key, columns ``metric``, ``metric_low`` and ``metric_high``, in per cent."""
-    named = rows.assign(scenario=[names[s] for s in rows[keys[:4]].itertuples(False, None)])
+    named = _named(rows, names)
+    named[["low", "high"]] = spread(named)
     index = ["scenario", *keys[4:]]
     tables = [
         (100 * named.pivot(index=index, columns="metric", values=column)).add_suffix(end)
@@ -171,20 +191,28 @@ def _wide(rows: pd.DataFrame, keys: list[str], names: Mapping[tuple, str]) -> pd
     return pd.concat([*tables, seeds], axis=1).reset_index()
 
 
+def _named(rows: pd.DataFrame, names: Mapping[tuple, str]) -> pd.DataFrame:
+    """The rows with the name of their scenario."""
+    return rows.assign(scenario=[names[s] for s in rows[SCENARIO].itertuples(False, None)])
+
+
 def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.2f")
 
 
-def _specs(drawn: charts.Style, ends: pd.DataFrame, rounds: pd.DataFrame) -> dict[str, Any]:
+def _specs(
+    drawn: charts.Style, ends: pd.DataFrame, runs: pd.DataFrame, rounds: pd.DataFrame
+) -> dict[str, Any]:
     """Specifications of the charts of what is defined, by their titles."""
     made = {}
     if "asr" in ends and ends["asr"].notna().any():
         made["Accuracy against attack success, at the end"] = charts.trade_off(
-            drawn, _least(ends["accuracy"])
+            drawn, _least(ends["accuracy"], ends["accuracy_low"], runs["accuracy"])
         )
     for measure, title in CURVES.items():
         if measure in rounds:
-            least = _least(rounds[measure]) if measure == "accuracy" else 0
+            rates = rounds[measure], rounds[f"{measure}_low"]
+            least = _least(*rates) if measure == "accuracy" else 0
             made[f"{title.removesuffix(' (%)').capitalize()}, over the rounds"] = charts.curve(
                 drawn,
                 measure,
@@ -195,6 +223,6 @@ def _specs(drawn: charts.Style, ends: pd.DataFrame, rounds: pd.DataFrame) -> dic
     return made
 
 
-def _least(rates: pd.Series) -> float:
-    """Where an axis begins: the least rate, down to the next ten."""
-    return float(10 * (rates.min() // 10))
+def _least(*rates: pd.Series) -> float:
+    """Where an axis begins: the least rate of all, down to the next ten."""
+    return float(10 * (pd.concat(rates).min() // 10))

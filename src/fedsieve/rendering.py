@@ -3,38 +3,45 @@
 import html
 import re
 from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
-from fedsieve.statistics import LABELS, n_seeds, percent, positions
-from fedsieve.tables import MARKS, UNDEFINED, cell, sort
+from fedsieve.statistics import LABELS, SPLIT, n_seeds, percent, positions, split
+from fedsieve.tables import MARKS, NOTHING, RIGHT, UNDEFINED, UNLIKE, cell, sort
 
 WIDTH, HEIGHT = 100, 39
 """Columns and lines that the headline may fill in a terminal."""
 
-ORACLE, TOLD = "†", "‡"
-"""Marks of a defense that sees the ground truth, and of one that is told n_malicious."""
+ORACLE, TOLD, COUNTS = "†", "‡", "§"
+"""Marks of a defense that sees the ground truth, of one that is told n_malicious, and of one that
+the clients send their label counts."""
 
-_LEGEND = {
+FACTS = {
     ORACLE: "sees the ground truth",
     TOLD: "is told how many clients of each cohort are malicious",
+    COUNTS: "is told the clients' label counts",
     "f =": "malicious clients in a cohort that the defense assumes",
+}
+"""What is said of a defense beside its name, and what that means."""
+
+EVENTS = {
+    RIGHT: "the f that the defense assumes, without being told, is the true number in every cohort",
     MARKS["outside_domain"]: "outside the defense's own conditions (such as n > 2f + 2 for Krum) "
     "in some round",
     MARKS["diverged"]: "training diverged in some run: its loss was no number any more",
+    UNLIKE: f"runs differ by more than {100 * SPLIT:g} points, so that their mean says little",
 }
+"""What is said of a cell beside its number, and what that means."""
 
 _TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
 _TEX_SYMBOLS = str.maketrans(
-    {"±": r"$\pm$", UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$"}
+    {UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$", COUNTS: r"\S{}"}
     # in LaTeX's default encoding they are inverted marks
     | {"<": "$<$", ">": "$>$"}
 )
-NOTHING: Mapping[str, str] = MappingProxyType({})
 _CSS = [
     {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; margin: 16px"},
     {"selector": "caption", "props": "caption-side: bottom; text-align: left; padding: 8px"},
@@ -94,11 +101,13 @@ def headline(
             f"{task}, {partition}: test accuracy / attack success rate in %, mean over {seeds}"
         ]
         lines += _blocks(_marked(_pairs(rows, order), "", marks)[0])
-    shown = [mark for name, mark in marks.items() if name in set(summary["defense"])]
-    lines += _legend(shown)
-    if len(lines) > HEIGHT:
-        lines[HEIGHT - 1 :] = [f"... and {len(lines) - HEIGHT + 1} more lines: see the tables"]
-    return lines
+    ran = set(summary["defense"])
+    apart = split(summary[summary["metric"].isin(["accuracy", "asr"])]).any()
+    told = legend([mark for name, mark in marks.items() if name in ran], UNLIKE * bool(apart))
+    room = HEIGHT - len(told)
+    if len(lines) > room:
+        lines[room - 1 :] = [f"... and {len(lines) - room + 1} more lines: see the tables"]
+    return lines + told
 
 
 def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
@@ -107,18 +116,18 @@ def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[p
         return table, note
     present = set(table.index.get_level_values("defense"))
     shown = {name: f"{name} {mark}" for name, mark in marks.items() if name in present}
-    seen = [mark for mark in MARKS.values() if any(mark in text for text in table.to_numpy().flat)]
-    told = "; ".join(_legend([*(marks[name] for name in shown), *seen]))
+    told = "; ".join(legend([marks[name] for name in shown], "".join(table.to_numpy().flat)))
     renamed = table.rename(index=shown, level="defense")
     return renamed, f"{note} {told[0].upper()}{told[1:]}." if told else note
 
 
-def _legend(marks: Collection[str]) -> list[str]:
-    """Say what marks mean, each once."""
+def legend(beside: Collection[str], cells: str) -> list[str]:
+    """Say what the marks beside these names, and in the text of these cells, mean, each once."""
     return [
         f"{sign.removesuffix(' =')}: {meaning}"
-        for sign, meaning in _LEGEND.items()
-        if any(mark.startswith(sign) for mark in marks)
+        for meanings, texts in ((FACTS, beside), (EVENTS, [cells]))
+        for sign, meaning in meanings.items()
+        if any(sign in text for text in texts)
     ]
 
 
@@ -134,26 +143,28 @@ def _styler(table: pd.DataFrame, escape: str) -> Styler:
 
 def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Lay out rows (defense), columns (ratio, attack), cells "accuracy/ASR"."""
-    means = rows.pivot(index=LABELS, columns="metric", values="mean")
-    means = 100 * means.reindex(columns=["accuracy", "asr"])
-    means = means.reset_index()
-    cells = [_pair(a, b) for a, b in zip(means["accuracy"], means["asr"], strict=True)]
-    table = means.assign(cell=cells).pivot(
+    shown = rows[rows["metric"].isin(["accuracy", "asr"])]
+    marks = np.where(split(shown), UNLIKE, "")
+    texts = [cell(100 * mean, mark=mark) for mean, mark in zip(shown["mean"], marks, strict=True)]
+    wide = shown.assign(text=texts).pivot(index=LABELS, columns="metric", values="text")
+    wide = wide.reindex(columns=["accuracy", "asr"]).fillna(UNDEFINED).reset_index()
+    pairs = [_pair(a, b) for a, b in zip(wide["accuracy"], wide["asr"], strict=True)]
+    table = wide.assign(cell=pairs).pivot(
         index="defense", columns=["ratio", "attack"], values="cell"
     )
     return sort(table.fillna(""), positions(order, [*rows["attack"], *rows["defense"]]))
 
 
-def _pair(accuracy: float, asr: float) -> str:
-    text = cell(accuracy, np.nan)
-    return text if np.isnan(asr) else f"{text}/{cell(asr, np.nan):>5}"
+def _pair(accuracy: str, asr: str) -> str:
+    width = 5 + asr.count(UNLIKE)  # numbers below each other, the mark behind
+    return accuracy if asr == UNDEFINED else f"{accuracy}/{asr:>{width}}"
 
 
 def _blocks(table: pd.DataFrame) -> list[str]:
     """Write a table as aligned lines, in as many blocks of columns as the width asks for."""
     ratios, attacks = (table.columns.get_level_values(k) for k in ("ratio", "attack"))
     headers = [f"{a}\n{percent(r)}" for a, r in zip(attacks, ratios, strict=True)]
-    width = 2 + max(map(len, [*attacks, "100.0/100.0"]))
+    width = 2 + max(map(len, [*attacks, "100.0?/100.0?"]))
     per_block = max(1, (WIDTH - max(map(len, table.index))) // width)
     lines = []
     for start in range(0, len(headers), per_block):

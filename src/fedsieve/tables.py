@@ -1,17 +1,30 @@
-"""Tidy metrics to tables: mean and 95 % t-interval over seeds; frames in, frames of text out.
+"""Tidy metrics to tables: mean, and interval or range over seeds; frames in, frames of text out.
 
 Rates are fractions in frames of numbers and per cent in frames of text. ``order`` lists the
 labels of defenses and attacks as the config has them: rows and columns follow it, and labels that
-it lacks come after, as they appear.
+it lacks come after, as they appear. ``told`` is what is said of a defense beside its name, such as
+the number of malicious clients that it assumes (``f = 2``).
 """
 
-from collections.abc import Collection, Hashable, Sequence
+import re
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fedsieve.statistics import LABELS, UNATTACKED, n_seeds, percent, positions
+from fedsieve.statistics import (
+    ENOUGH,
+    LABELS,
+    MALICIOUS_PER_COHORT,
+    UNATTACKED,
+    percent,
+    positions,
+    shown_of,
+    split,
+    spread,
+)
 
 UNDEFINED = "\N{EN DASH}"
 _PAPER = {
@@ -50,8 +63,21 @@ MARKS = {"outside_domain": "*", "diverged": "!"}
 """Marks of a cell, by the share of rounds that earns it: a defense outside its own conditions, a
 model whose training diverged."""
 
+RIGHT = "="
+"""Mark of a cell whose defense assumes the true number of malicious clients, and is not told it."""
 
-def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+UNLIKE = "?"
+"""Mark of a number whose runs lie too far apart for their mean to say much."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+_NO_DEFENSE = ("asr_floor", "accuracy_trivial")
+"""Metrics that are the same under every defense."""
+
+
+def paper_table(
+    summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str] = NOTHING
+) -> pd.DataFrame:
     """Lay accuracy and attack success rate out as the papers do.
 
     Returns:
@@ -63,11 +89,13 @@ def paper_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     shown = shown[~shown["metric"].str.startswith("asr_floor.")]
     attacked = shown[shown["attack"] != UNATTACKED]
     shown = pd.concat([_spread_unattacked(shown), attacked], ignore_index=True)
-    shown = shown.assign(mark=_marks_of(shown, summary))
-    return _layout(shown, ["task", "partition", "ratio", "defense"], ["attack", "measure"], order)
+    index = ["task", "partition", "ratio", "defense"]
+    return _layout(shown, index, ["attack", "measure"], order, marks(summary, told))
 
 
-def sanitization_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+def sanitization_table(
+    summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str] = NOTHING
+) -> pd.DataFrame:
     """Lay out what was removed, for the defenses that remove samples.
 
     Returns:
@@ -75,15 +103,20 @@ def sanitization_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFr
         there are several; a column per measure that is defined anywhere.
     """
     shown = _of(summary, _SANITIZATION).dropna(subset="mean")
-    return _layout(shown, LABELS, ["measure"], order)
+    return _layout(shown, LABELS, ["measure"], order, marks(summary, told))
 
 
-def difference_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+def difference_table(
+    summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str] = NOTHING
+) -> pd.DataFrame:
     """Lay out what attacks achieve: accuracy lost and success above the floor, paired by seed."""
-    return _layout(_of(summary, _DIFFERENCES), LABELS, ["measure"], order)
+    shown = _of(summary, _DIFFERENCES)
+    return _layout(shown, LABELS, ["measure"], order, marks(summary, told))
 
 
-def detection_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+def detection_table(
+    summary: pd.DataFrame, order: Sequence[str], told: Mapping[str, str] = NOTHING
+) -> pd.DataFrame:
     """Score the defenses that turn some client down as detectors of malicious clients.
 
     Those with a detector by its flags at the end, the others by the weights in all rounds.
@@ -92,15 +125,15 @@ def detection_table(summary: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame
     rated = weights[(weights["metric"] == "detection.precision") & weights["mean"].notna()]
     weights = weights[weights["defense"].isin(rated["defense"])]
     weights = weights[~weights["defense"].isin(flags["defense"])]
-    return _layout(pd.concat([flags, weights]), LABELS, ["measure"], order)
+    shown = pd.concat([flags, weights])
+    return _layout(shown, LABELS, ["measure"], order, marks(summary, told))
 
 
 def difference_note(summary: pd.DataFrame) -> str:
     """Caption of ``difference_table``."""
     return (
         f"{_cells_are(_of(summary, _DIFFERENCES))} Points of accuracy below, and of attack success "
-        "above, the run of the same seed without attack and defense; the intervals are of these "
-        "paired differences."
+        "above, the run of the same seed without attack and defense: differences of each seed."
     )
 
 
@@ -138,14 +171,18 @@ def sanitization_note(summary: pd.DataFrame) -> str:
 
 
 def _layout(
-    shown: pd.DataFrame, index: list[str], columns: list[str], order: Sequence[str]
+    shown: pd.DataFrame,
+    index: list[str],
+    columns: list[str],
+    order: Sequence[str],
+    marked: Mapping[tuple[Any, ...], str],
 ) -> pd.DataFrame:
     metrics = sorted(shown.dropna(subset="mean")["metric"].unique(), key=_metric_order)
     shown = _without_lone_kinds(shown)
     factor = shown["metric"].map(lambda metric: _UNITS.get(metric, (100, "%"))[0])
-    means, half = factor * shown["mean"], factor * (shown["high"] - shown["mean"])
-    marks_of = shown.get("mark", pd.Series("", index=shown.index))
-    texts = [cell(*row) for row in zip(means, half, marks_of, strict=True)]
+    ends = spread(shown)
+    numbers = (factor * column for column in (shown["mean"], ends["low"], ends["high"]))
+    texts = [cell(*row) for row in zip(*numbers, _marks_of(shown, marked), strict=True)]
     cells = shown.assign(cell=texts, measure=shown["metric"].map(_title))
     table = cells.pivot(index=index, columns=columns, values="cell").fillna(UNDEFINED)
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
@@ -172,21 +209,35 @@ def _spread_unattacked(shown: pd.DataFrame) -> pd.DataFrame:
     return spread.fillna({"attack": UNATTACKED})
 
 
-def marks(summary: pd.DataFrame) -> dict[tuple[Any, ...], str]:
+def marks(summary: pd.DataFrame, told: Mapping[str, str] = NOTHING) -> dict[tuple[Any, ...], str]:
     """Marks that each defense earned in a scenario, by its labels, if any."""
+    earned = [
+        (mark, (summary["metric"] == metric) & (summary["mean"] > 0))
+        for metric, mark in MARKS.items()
+    ]
     found: dict[tuple[Any, ...], str] = {}
-    for metric, mark in MARKS.items():
-        rows = summary[(summary["metric"] == metric) & (summary["mean"] > 0)]
-        for labels in rows[LABELS].itertuples(index=False, name=None):
+    for mark, rows in [*earned, (RIGHT, _right(summary, told))]:
+        for labels in summary.loc[rows, LABELS].itertuples(index=False, name=None):
             found[labels] = found.get(labels, "") + mark
     return found
 
 
-def _marks_of(shown: pd.DataFrame, summary: pd.DataFrame) -> pd.Series:
-    """Marks of each row; floors are not of its defense."""
-    found = marks(summary)
-    of = [found.get(row, "") for row in shown[LABELS].itertuples(index=False, name=None)]
-    return pd.Series(of, index=shown.index).mask(shown["metric"].str.startswith("asr_floor"), "")
+def _right(summary: pd.DataFrame, told: Mapping[str, str]) -> pd.Series:
+    """Rows of a number of malicious clients that is, in every cohort of every run, the assumed."""
+    numbers = {name: re.search(r"f = (\d+)", mark) for name, mark in told.items()}
+    assumed = summary["defense"].map({k: int(found[1]) for k, found in numbers.items() if found})
+    every = summary["n"] == summary.groupby(LABELS)["n"].transform("max")
+    rows = every & (summary["metric"] == MALICIOUS_PER_COHORT)
+    return rows & (summary["least"] == assumed) & (summary["greatest"] == assumed)
+
+
+def _marks_of(shown: pd.DataFrame, marked: Mapping[tuple[Any, ...], str]) -> list[str]:
+    """Marks of each row: those of its defense, unless the number is not of it, and its own."""
+    labels = shown[LABELS].itertuples(index=False, name=None)
+    return [
+        ("" if metric.startswith(_NO_DEFENSE) else marked.get(row, "")) + UNLIKE * bool(apart)
+        for row, metric, apart in zip(labels, shown["metric"], split(shown), strict=True)
+    ]
 
 
 def _without_lone_kinds(shown: pd.DataFrame) -> pd.DataFrame:
@@ -220,18 +271,26 @@ def _metric_order(metric: str) -> tuple[int, bool]:
     return list(_TITLES).index(base), bool(kind)
 
 
-def cell(mean: float, half: float, mark: str = "") -> str:
-    """Write a mean with the half-width of its interval, if there is one, and its marks."""
+def cell(mean: float, low: float = float("nan"), high: float = float("nan"), mark: str = "") -> str:
+    """Write a mean with its marks, and the ends of its interval or runs, if there are any."""
     if np.isnan(mean):
         return UNDEFINED
-    shown = round(mean, 1) + 0.0  # no minus before a zero
-    return f"{shown:.1f}" + ("" if np.isnan(half) else f" ± {half:.1f}") + mark
+    return number(mean) + mark + ("" if np.isnan(low + high) else f" {ends(low, high)}")
+
+
+def ends(low: float, high: float) -> str:
+    """Write from where to where an interval or the runs of a cell go."""
+    return f"({number(low)} to {number(high)})"
+
+
+def number(value: float) -> str:
+    """Write a number with one decimal, without a minus before a zero."""
+    return f"{round(value, 1) + 0.0:.1f}"
 
 
 def _cells_are(shown: pd.DataFrame) -> str:
     places = ((k, shown[k].unique()) for k in ("task", "partition"))
     single = "".join(f"{k.capitalize()} {v[0]}. " for k, v in places if len(v) == 1)
-    if shown["n"].max() < 2:
-        return f"{single}Per cent, {n_seeds(shown['n'])}; {UNDEFINED}: undefined."
-    half = "mean ± half-width of the 95 % t-interval over"
-    return f"{single}Per cent, {half} {n_seeds(shown['n'])}; {UNDEFINED}: undefined."
+    n = shown.loc[shown["n"] > 1, "n"]
+    few = f" Fewer than {ENOUGH} seeds give no interval." if (n < ENOUGH).any() else ""
+    return f"{single}Per cent, {shown_of(shown['n'])}; {UNDEFINED}: undefined.{few}"

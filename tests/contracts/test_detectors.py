@@ -174,6 +174,31 @@ def test_reports_hold_numbers_and_no_image_or_features_of_any_sample(fed, played
     assert len(shapes) <= 1, wrong
 
 
+def tells(report, counts):
+    """Whether sums over axes of what a client reports are in proportion to its label counts."""
+    for array in report.values():
+        subsets = (itertools.combinations(range(array.ndim), n) for n in range(array.ndim))
+        for axes in itertools.chain.from_iterable(subsets):
+            summed = array.sum(axis=axes, dtype=np.int64)
+            for axis in np.flatnonzero(np.array(summed.shape) == N_CLASSES):
+                for row in np.moveaxis(summed, axis, -1).reshape(-1, N_CLASSES):
+                    if row.any() and np.array_equal(row * counts.sum(), counts * row.sum()):
+                        return True
+    return False
+
+
+def test_its_file_says_so_if_clients_send_their_label_counts(name, fed, played):
+    state, _ = played[4]
+    fed.values.copy_(state.values)
+    _, reports = screen(
+        fed.defense.detect, fed.model, fed.values, state.detector, fed.data, ROWS, N_CLASSES
+    )
+    counts = [np.bincount(LABELS[rows], minlength=N_CLASSES) for rows in ROWS]
+    told = [tells(*client) for client in zip(reports[:-1], counts, strict=False)]
+    said = getattr(registry.load("detectors", name), "SENDS_LABEL_COUNTS", False)
+    assert said == (told != [] and all(told))
+
+
 def test_renumbering_the_clients_renumbers_its_flags(name, fed, played):
     if not hasattr(registry.load("detectors", name), "report"):
         return  # what it knows lies in the rounds before, under the clients' old numbers

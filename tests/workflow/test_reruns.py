@@ -16,10 +16,13 @@ PACKAGE = "src/fedsieve"
 PAGE = {"page": 1}
 """What follows from any table or figure."""
 
-STATISTICS = {"table": 1, "curves": 1, "sanitization_bars": 1, "success_bars": 1, "runs": 1, **PAGE}
-"""Means and intervals of evaluations; the bars are drawn from the table."""
+BARS = {"sanitization_bars": 1, "success_bars": 1, **PAGE}
+"""The figures that are drawn from the values of all runs."""
 
-SUMMARY = {**STATISTICS, "values": 1}
+OVER_SEEDS = {"table": 1, "curves": 1, "runs": 1, **BARS}
+"""What summarizes runs."""
+
+SUMMARY = {"values": 1, **OVER_SEEDS}
 """What follows from any evaluation."""
 
 TIMES = {"batch_times": 1, **PAGE}
@@ -161,15 +164,15 @@ CASES = {
     "stage-evaluate": (code("stages/evaluate"), {"evaluate": 12, **SUMMARY}),
     "metrics": (code("metrics"), {"floor": 3, "evaluate": 12, **SUMMARY}),
     "figures": (code("figures"), {"curves": 1, "feature_space": 1, **PAGE}),
-    "bars": (code("bars"), {"sanitization_bars": 1, "success_bars": 1, **PAGE}),
+    "bars": (code("bars"), BARS),
+    "values": (code("stages/values"), {"values": 1, **BARS}),
     "page": (code("page"), PAGE),
     "template": (change(f"{PACKAGE}/templates/page.css", lambda text: text + "\n"), PAGE),
     "caption": (change("workflow/report/curves.rst", lambda text: text + "\n"), PAGE),
     "responses": (code("responses"), MAPS),
-    # the bars are drawn from the table
-    "tables": (code("tables"), {"table": 1, "sanitization_bars": 1, "success_bars": 1, **PAGE}),
+    "tables": (code("tables"), {"table": 1, **PAGE}),
     # tables and figures share it
-    "statistics": (code("statistics"), {**STATISTICS, **TIMES, **REDRAWN, **MAPS}),
+    "statistics": (code("statistics"), {**OVER_SEEDS, **TIMES, **REDRAWN, **MAPS}),
     "unused-model": (code("models/resnet18"), NOTHING),
     "unused-data-set": (code("datasets/mnist"), NOTHING),
     "new-plug-in": (new_file, NOTHING),

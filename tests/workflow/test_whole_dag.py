@@ -2,13 +2,17 @@
 
 import html.parser
 import inspect
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from intervals import outside
 from PIL import Image
 from snakemake.scheduling import job_scheduler
 
@@ -50,6 +54,23 @@ def test_tables_name_every_defense_of_the_grid(finished, kind):
     assert all(defense in text for defense in ("none", "fdsd", "perfect", "mean"))
 
 
+@pytest.mark.parametrize("kind", ["md", "tex", "html", "txt"])
+def test_tables_of_one_seed_have_no_spread(finished, kind):
+    text = (finished.root / f"results/tables/demo.{kind}").read_text()
+    assert "±" not in text
+    assert not re.search(r"\([-\d.]+ to [-\d.]+\)", text)
+
+
+def test_no_interval_of_any_table_leaves_the_range_of_its_quantity(finished):
+    tables = [
+        path
+        for path in finished.root.glob("results/tables/*.csv")
+        if {"low", "high", "least", "greatest"} <= set(pd.read_csv(path, nrows=0))
+    ]
+    assert {path.stem for path in tables} == {"demo", "demo-curves"}
+    assert [found for path in tables for found in outside(path)] == []
+
+
 @pytest.mark.parametrize(
     "name",
     ["curves", "sanitization", "caught", "success", "batch_times", "features-fdsd", "feature_maps"],
@@ -68,6 +89,7 @@ def test_the_page_holds_tables_charts_and_figures_of_the_grid(finished):
     assert text.count('<img src="data:image/webp') == pictures > 0
     assert all(f"{name}</a>" in text for name in ("none", "fdsd", "mean"))
     assert '"Accuracy against attack success, at the end"' in text
+    assert "±" not in text.split("<script")[0]
 
 
 def test_what_needs_the_whole_dag_runs_in_one_process(request, finished):
@@ -108,6 +130,31 @@ def test_a_sanitizer_that_flags_clients_has_a_figure_of_its_flags(fresh):
     [flags] = [job for job in planned if job["rule"] == "flags"]
     assert flags["input"].count("/sieve/kept.npz") == 3
     assert "/none/" not in flags["input"]
+
+
+def test_tables_and_page_mark_what_a_defense_knows_assumes_or_is_told(fresh):
+    config = fresh.config()
+    detect = {"use": "mcdfl_plus", "before_rounds": [2]}
+    aggregate = {"fedavg": {"use": "fedavg"}, "krum": {"use": "krum", "n_malicious": 1}}
+    told = {"use": "krum", "n_malicious": "oracle"}
+    config["defenses"] |= {
+        "flags": {"detect": detect, "aggregate": aggregate["fedavg"]},
+        "both": {"detect": detect, "aggregate": aggregate["krum"]},
+        "krum": {"aggregate": aggregate["krum"]},
+        "told": {"aggregate": told},
+        "few": {"detect": {"use": "mcdfl"}, "aggregate": aggregate["fedavg"]},
+    }
+    config["grids"]["demo"]["defense"] += ["flags", "both", "krum", "told", "few"]
+    fresh.configure(config)
+    planned = {job["rule"]: job["Shell command"] for job in jobs(fresh.run(*EVERY_JOB))}
+    marks = {"perfect": "†", "flags": "§", "both": "f = 1 §", "krum": "f = 1", "told": "‡"}
+    assert marks == given(planned["table"]) == given(planned["page"])["demo"]
+
+
+def given(command):
+    """What a command gives as marks."""
+    words = shlex.split(command)
+    return json.loads(words[words.index("--marks") + 1])
 
 
 def test_without_an_undefended_model_of_a_backdoor_no_feature_maps_are_planned(fresh):

@@ -134,7 +134,7 @@ rule curves:
 
 rule sanitization_bars:
     input:
-        "results/tables/{grid}.csv",
+        "results/tables/{grid}-values.csv",
     output:
         png=report(
             "results/figures/{grid}/sanitization.png",
@@ -151,7 +151,7 @@ rule sanitization_bars:
         order=label_order,
         code=code("sanitization_bars"),
     shell:
-        "python -m fedsieve sanitization_bars --summary {input} --order {params.order:q}"
+        "python -m fedsieve sanitization_bars --values {input} --order {params.order:q}"
         " --figures {output} > {log} 2>&1"
 
 
@@ -212,7 +212,7 @@ rule feature_space:
 
 rule success_bars:
     input:
-        "results/tables/{grid}.csv",
+        "results/tables/{grid}-values.csv",
     output:
         png=report(
             "results/figures/{grid}/success.png",
@@ -232,7 +232,7 @@ rule success_bars:
         order=label_order,
         code=code("success_bars"),
     shell:
-        "python -m fedsieve success_bars --summary {input} --order {params.order:q}"
+        "python -m fedsieve success_bars --values {input} --order {params.order:q}"
         " --figures {output} > {log} 2>&1"
 
 
@@ -453,6 +453,7 @@ rule runs:
 rule page:
     input:
         summaries=expand("results/tables/{grid}.csv", grid=config["run"]),
+        values=expand("results/tables/{grid}-values.csv", grid=config["run"]),
         runs=expand("results/tables/{grid}-runs.csv", grid=config["run"]),
         curves=expand("results/tables/{grid}-curves.csv", grid=config["run"]),
         screenings=expand(
@@ -470,6 +471,7 @@ rule page:
         config=lambda w: shown_settings(),
         marks=lambda w: all_marks(),
         summaries=lambda w: "results/tables/{grid}.csv",
+        values=lambda w: "results/tables/{grid}-values.csv",
         runs=lambda w: "results/tables/{grid}-runs.csv",
         curves=lambda w: "results/tables/{grid}-curves.csv",
         screenings=lambda w: "results/tables/{grid}-screenings.csv",
@@ -479,8 +481,9 @@ rule page:
         code=code("page"),
     shell:
         "python -m fedsieve page --config {params.config:q} --marks {params.marks:q}"
-        " --summaries {params.summaries:q} --runs {params.runs:q}"
-        " --curves {params.curves:q} --screenings {params.screenings:q}"
+        " --summaries {params.summaries:q} --values {params.values:q}"
+        " --runs {params.runs:q} --curves {params.curves:q}"
+        " --screenings {params.screenings:q}"
         " --claims {input.claims} --figures {input.figures}"
         " --captions {params.captions:q} --folder {params.folder:q} --html {output}"
         " > {log} 2>&1"

@@ -16,6 +16,9 @@ from fedsieve.vectors import State
 SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
 
+SENDS_LABEL_COUNTS = True
+"""Clients send their label counts, or what contains them; tables mark it."""
+
 
 def report(view: View, broadcast: Message) -> Message:
     """Count the client's samples by label: ``labels`` [classes].

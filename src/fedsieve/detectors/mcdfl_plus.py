@@ -32,6 +32,9 @@ PARTS = ("soft", "softa", "joint")
 SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
 
+SENDS_LABEL_COUNTS = True
+"""Clients send their label counts, or what contains them; tables mark it."""
+
 
 def init(
     n_clients: int,

@@ -11,7 +11,7 @@ from fedsieve.tidy import read_rounds
 def curves(
     *, grid: dict[str, Any], files: str, order: list[str], columns: list[str], figures: list[Path]
 ) -> None:
-    """Write the curves of a grid: mean over seeds with its interval.
+    """Write the curves of a grid: mean over seeds with its interval, or with the range of few runs.
 
     Args:
         grid: Lists of labels (config ``grids``).

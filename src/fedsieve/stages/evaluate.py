@@ -86,6 +86,7 @@ def evaluate(
         found["accuracy_trivial"] = metrics.accuracy(nothing, test.labels)
     last_flags = read_arrays(screened, None, finite=False)
     found |= _detection(log, truth.malicious)
+    found["malicious_per_cohort"] = _malicious_per_cohort(log, truth.malicious)
     found |= _screening(flagging, last_flags, truth.malicious)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if done["sanitized"]:
@@ -152,6 +153,17 @@ def _differences(final: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]
             kind = name.removeprefix("asr_floor")
             found[f"asr_excess{kind}"] = final[f"asr{kind}"] - low
     return found
+
+
+def _malicious_per_cohort(log: pd.DataFrame, malicious: np.ndarray) -> int | None:
+    """Malicious clients whose updates an aggregator got in each round; None where that varies.
+
+    A defense that assumes this number is as well off as one that is told it, but only if it is the
+    same in every round: of a number that varies the mean is right in few of them.
+    """
+    counted = log["client"].isin(malicious) & (log["n_samples"] > 0)
+    numbers = counted.groupby(log["round"]).sum().unique()
+    return int(numbers[0]) if len(numbers) == 1 else None
 
 
 def _sanitization(scores: dict[str, Any], sent: int) -> dict[str, Any]:

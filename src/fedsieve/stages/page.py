@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from fedsieve import captions as texts
-from fedsieve import clients, details, overview
+from fedsieve import clients, details, overview, rendering
 from fedsieve import page as pages
 from fedsieve.artifacts import write_text
 from fedsieve.tidy import read_table
@@ -17,6 +17,7 @@ def page(
     config: dict[str, Any],
     marks: dict[str, Any],
     summaries: str,
+    values: str,
     runs: str,
     curves: str,
     screenings: str,
@@ -31,8 +32,8 @@ def page(
     Args:
         config: ``run``, ``grids``, and the sections that their labels belong to.
         marks: For each grid, what a defense knows or assumes, beside its name.
-        summaries, runs, curves, screenings: Paths of a grid's tables, with ``{grid}`` for its
-            label; the last is read for grids that ask for screenings.
+        summaries, values, runs, curves, screenings: Paths of a grid's tables, with ``{grid}`` for
+            its label; the last is read for grids that ask for screenings.
         claims: The ledger as CSV, if there is one.
         figures: PNG files, each in a folder with the name of its grid.
         captions: Folder of their captions.
@@ -41,13 +42,15 @@ def page(
     """
     grids, ran = [], []
     for name in config["run"]:
-        summary, over = (read_table(Path(path.format(grid=name))) for path in (summaries, curves))
+        summary, each, over = (
+            read_table(Path(path.format(grid=name))) for path in (summaries, values, curves)
+        )
         own = details.read_runs(Path(runs.format(grid=name)))
         shown = [figure for figure in figures if figure.parent.name == name]
         grids.append(
             _grid(name, config, marks[name], summary, own, folder)
             | {
-                "charts": pages.chart_data(summary, over, _order(config["grids"][name])),
+                "charts": pages.chart_data(summary, each, over, _order(config["grids"][name])),
                 "screenings": _screenings(config["grids"][name], screenings.format(grid=name)),
                 "figures": _figures(shown, captions, config),
             }
@@ -60,6 +63,7 @@ def page(
         verdicts=pages.verdict_counts(ledger) if claims else [],
         grids=grids,
         charts={grid["name"]: grid.pop("charts") for grid in grids},
+        legend=rendering.legend(list(rendering.FACTS), "".join(rendering.EVENTS)),
         how=texts.text(captions / "workflow.rst", config, {}),
     )
     write_text(html, text)
@@ -75,12 +79,11 @@ def _grid(
 ) -> dict[str, Any]:
     """All that the page shows of a grid as text."""
     order = _order(config["grids"][name])
-    fair = overview.contenders(summary["defense"].unique(), marks)
     return {
         "name": name,
         "marks": marks,
-        "headline": overview.headline(summary, order, fair),
-        "results": overview.results(summary, order, fair),
+        "headline": overview.headline(summary, order, marks),
+        "results": overview.results(summary, order, marks),
         "scenarios": details.scenarios(summary, runs, order, config, folder),
     }
 

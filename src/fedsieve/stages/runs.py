@@ -42,8 +42,7 @@ def runs(
             samples; malicious clients and the mistrusted, whom a sanitizer accuses, a detector bans
             or an aggregator gives little weight; seconds of training, peak memory,
             device, versions and the digest of the training's code.
-        curves: Written: n, mean, 95 % t-interval and standard deviation over seeds of each rate
-            after each round.
+        curves: Written: each rate after each round over seeds (``statistics.over_seeds``).
     """
     files = (clients_logs, kept, poisonings, records)
     rows = [labels | _run(*paths) for labels, *paths in labeled(grid, *files)]

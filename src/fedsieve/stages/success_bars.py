@@ -6,12 +6,12 @@ from fedsieve import bars, look
 from fedsieve.tidy import read_table
 
 
-def success_bars(*, summary: Path, order: list[str], figures: list[Path]) -> None:
+def success_bars(*, values: Path, order: list[str], figures: list[Path]) -> None:
     """Write the bars of a grid.
 
     Args:
-        summary: The grid's tidy table.
+        values: Every metric of every run of the grid, tidy.
         order: Attacks and defenses in the order of panels and bars.
         figures: Written: the same figure in each format that the endings name.
     """
-    look.save(bars.success_bars(read_table(summary), order), *figures)
+    look.save(bars.success_bars(read_table(values), order), *figures)

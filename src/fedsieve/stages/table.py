@@ -1,4 +1,4 @@
-"""Tabulate a grid: mean and interval over seeds, as CSV, Markdown, LaTeX, HTML and plain text."""
+"""Tabulate a grid: mean, interval or range over seeds; CSV, Markdown, LaTeX, HTML, plain text."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def table(
         files: Path of a scenario's metrics, with a field in braces for each axis of the grid.
         order: Attacks and defenses in the order of rows and columns.
         marks: What a defense knows or assumes, beside its name (``rendering.ORACLE`` and so on).
-        csv: Written: every metric's n, mean, interval and standard deviation, tidy.
+        csv: Written: every metric over seeds (``statistics.over_seeds``), tidy.
         md, tex, html: Written: accuracy and attack success as the papers lay them out, paired
             differences to the run without attack, what was sanitized, and who was turned down.
         txt: Written: the headline numbers for a terminal.
@@ -36,10 +36,10 @@ def table(
     summary = summarize(read_metrics(grid, files))
     write_text(csv, summary.to_csv(index=False))
     shown = [
-        (tables.paper_table(summary, order), tables.paper_note(summary)),
-        (tables.difference_table(summary, order), tables.difference_note(summary)),
-        (tables.sanitization_table(summary, order), tables.sanitization_note(summary)),
-        (tables.detection_table(summary, order), tables.detection_note(summary)),
+        (tables.paper_table(summary, order, marks), tables.paper_note(summary)),
+        (tables.difference_table(summary, order, marks), tables.difference_note(summary)),
+        (tables.sanitization_table(summary, order, marks), tables.sanitization_note(summary)),
+        (tables.detection_table(summary, order, marks), tables.detection_note(summary)),
     ]
     renderers = ((md, rendering.to_markdown), (tex, rendering.to_latex), (html, rendering.to_html))
     for path, render in renderers:

@@ -59,6 +59,7 @@ ORDER = [
     "checkpoints",
     "metrics",
     "trust",
+    "inference",
     "statistics",
     "tables",
     "rendering",

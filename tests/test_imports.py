@@ -22,6 +22,7 @@ ORDER = [
     "provenance",
     "grids",
     "schema",
+    "claim_settings",
     "settings",
     "leases",
     "device",
@@ -64,6 +65,7 @@ ORDER = [
     "tables",
     "rendering",
     "clients",
+    "verdicts",
     "claims",
     "responses",
     "look",
@@ -164,7 +166,7 @@ def test_light_stages_load_no_heavy_library():
 
 
 def test_the_snakefile_needs_no_heavy_library():
-    code = "from fedsieve import grids, provenance, registry, settings"
+    code = "from fedsieve import claim_settings, grids, provenance, registry, settings"
     assert not (HEAVY | {"numpy"}) & loaded(code)
 
 

@@ -17,7 +17,11 @@ def test_sign_flips_agree_with_scipy_which_tries_all_of_them_too():
     found = np.random.default_rng(1).normal(0.3, 1, size=(4, 9))
     for sample in found:
         wanted = stats.permutation_test(
-            (sample,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="greater"
+            (sample,),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=np.inf,
+            alternative="greater",
         )
         assert inference.sign_flip(sample) == pytest.approx(wanted.pvalue)
 
@@ -93,7 +97,9 @@ def test_holm_multiplies_the_least_by_all_and_never_falls():
     assert inference.holm(np.array([0.9, 0.8])).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(("values", "wanted"), [((0, 0.2), False), ((0, 0.201), True), ((0,), False)])
+@pytest.mark.parametrize(
+    ("values", "wanted"), [((0, 0.2), False), ((0, 0.201), True), ((0,), False)]
+)
 def test_more_than_twenty_points_between_two_runs_are_two_modes(values, wanted):
     assert inference.bimodal(runs(*values)) == wanted
 

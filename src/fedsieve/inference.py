@@ -8,6 +8,7 @@ made of these, and what they cannot do.
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -140,16 +141,19 @@ def t_test(values: Runs, least: float = 0.0) -> float:
     return float(stats.t.sf(excess / error, n - 1))
 
 
-def above(differences: Runs, least: float = 0.0) -> float:
+def above(
+    differences: Runs, least: float = 0.0, test: Callable[[Runs, float], float] = sign_flip
+) -> float:
     """Return p of differences above ``least``, of a mean or, where bimodal, of most of the runs.
 
-    1 for fewer runs than a statement needs. Of a bimodal quantity p is that of the two-sided sign
-    test, so that p below .05 says what Clopper-Pearson's 95 % interval does.
+    The mean is tested by ``test``. 1 for fewer runs than a statement needs. Of a bimodal quantity p
+    is that of the two-sided sign test, so that p below .05 says what Clopper-Pearson's 95 %
+    interval does.
     """
     if len(differences) < fewest(differences):
         return 1.0
     if not bimodal(differences):
-        return sign_flip(differences, least)
+        return test(differences, least)
     wins = int((differences > least + ROUNDING).sum())
     return min(1.0, 2 * float(stats.binom.sf(wins - 1, len(differences), 0.5)))
 

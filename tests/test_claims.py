@@ -317,8 +317,7 @@ def test_the_other_may_be_the_same_defense_at_another_ratio():
     rule = {"metric": "accuracy", "defense": "x", "other": "x", "attack": ["a"], "ratio": [0.4]}
     rule |= {"other_ratio": 0.2}
     assert judge("near", rule, *cells)["verdict"] == "contradicted"
-    row = judge("exceeds", rule | {"by": -0.1}, *cells)
-    assert (row["verdict"], row["here"]) == ("reproduced", "−10.0 (−10.0 to −10.0) points")
+    assert judge("exceeds", rule | {"by": -0.1}, *cells)["verdict"] == "reproduced"
 
 
 ABOUT = {"metric": "accuracy", "attack": ["a"], "ratio": [0.25], "defense": "fdsd"}

@@ -225,7 +225,9 @@ def training_code(w):
 
 def claimed_grids():
     """Grids to run that some reading of a claim looks at; without any there is no ledger."""
-    named = {g for c in config["claims"].values() for g in claim_settings.claimed_grids(c)}
+    named = {
+        g for c in config["claims"].values() for g in claim_settings.claimed_grids(c)
+    }
     return [grid for grid in config["run"] if grid in named]
 
 

@@ -85,7 +85,7 @@ def scenario(tmp_path_factory, stage):
 
 
 def _sanitize(at, stage, inputs):
-    """Run a sanitizer as the workflow does: one job per client, one of the server."""
+    """Run a sanitizer as the workflow does, but with one client a job; the server has its own."""
 
     def files(kind):
         return [at / f"{kind}{client}.npz" for client in range(N_CLIENTS)]
@@ -96,9 +96,9 @@ def _sanitize(at, stage, inputs):
             at / f"{kind}{client}.npz" for kind in ("view", "message", "memory")
         )
         encoder = {"encoder": at / "encoder.safetensors", "model": MODEL, "layer": "conv2"}
-        stage("features")(**inputs, **encoder, client=client, view=view)
-        own = {"view": [view], "layers": ["conv2"], "message": message, "memory": memory}
-        stage("sanitize_client")(**exchange, **own, broadcast=[], client=client)
+        stage("features")(**inputs, **encoder, client=[client], view=[view])
+        own = {"view": [view], "layers": ["conv2"], "message": [message], "memory": [memory]}
+        stage("sanitize_client")(**exchange, **own, broadcast=[], client=[client])
     broadcast = at / "broadcast.npz"
     stage("sanitize_server")(
         **exchange, messages=files("message"), broadcast=broadcast, state=at / "state.npz"
@@ -106,8 +106,8 @@ def _sanitize(at, stage, inputs):
     for client, (view, memory, keep) in enumerate(
         zip(files("view"), files("memory"), files("keep"), strict=True)
     ):
-        own = {"view": [view], "layers": ["conv2"], "memory": memory, "keep": keep}
-        stage("keep_client")(**own, broadcast=broadcast, sanitizer=SANITIZER, client=client)
+        own = {"view": [view], "layers": ["conv2"], "memory": [memory], "keep": [keep]}
+        stage("keep_client")(**own, broadcast=broadcast, sanitizer=SANITIZER, client=[client])
     masks = {"masks": files("keep"), "server": at / "state.npz"}
     stage("keep")(clients=inputs["clients"], **masks, keep=at / "keep.npz")
 

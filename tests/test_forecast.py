@@ -75,6 +75,8 @@ def test_bytes_of_a_model_are_four_for_each_weight_and_one_for_each_prediction()
 def test_bytes_of_data_and_features_follow_from_their_shape():
     assert forecast.written(job("data", ""), SIZE) == 700 * 64
     assert forecast.written(job("features", ""), SIZE) == 200 * 600 * 4
+    block = "python -m fedsieve features --client 0 1 2 --layer raw"
+    assert forecast.written(job("features", block), SIZE) == 600 * 600 * 4
     assert forecast.written(job("curves", ""), None) == forecast.SMALL
 
 

@@ -15,6 +15,7 @@ from snakemake.io import IOFile
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
+from fedsieve import blocks
 from fedsieve.errors import InputError
 
 _JOB = re.compile(r"^(?:local)?rule (?P<rule>\w+):\n(?P<lines>(?:    .*\n)+)", re.MULTILINE)
@@ -28,6 +29,7 @@ class Job:
     """A job that a dry run lists."""
 
     rule: str
+    """Without the block of clients that it is on."""
     output: str
     """The first file that it makes."""
     reason: str
@@ -142,7 +144,7 @@ def _jobs(text: str) -> Iterator[Job]:
         lines = dict(line.strip().partition(": ")[::2] for line in job["lines"].splitlines())
         command = _COMMAND.search(text, job.end(), end)
         yield Job(
-            job["rule"],
+            blocks.base(job["rule"]),
             lines.get("output", "").split(", ")[0],
             lines.get("reason", ""),
             command["command"] if command else "",

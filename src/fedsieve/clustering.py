@@ -1,11 +1,12 @@
-"""k-means, projection and the one-shot federated clustering of FDSD (Algorithms 1 and 2)."""
+"""k-means, projection and the one-shot federated clustering of FDSD (Algorithms 1 and 2).
+
+scikit-learn is imported where it is used: it takes a second, and a client's decision needs none.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from sklearn.cluster import KMeans
-from sklearn.metrics import euclidean_distances
 
 from fedsieve.errors import InputError
 
@@ -45,9 +46,8 @@ def local_clusters(
     axes = top_axes(features, n_clusters)
     projected = features @ axes
     rough = _kmeans(projected, n_clusters, "k-means++", restarts, rng)
-    seeds = _core_means(features, projected, rough.cluster_centers_, axes)
-    fine = _kmeans(features, n_clusters, seeds, 1, rng)
-    return Clustering(fine.cluster_centers_, fine.labels_.astype(np.int64))
+    seeds = _core_means(features, projected, rough.centers, axes)
+    return _kmeans(features, n_clusters, seeds, 1, rng)
 
 
 def top_axes(features: Features, n_axes: int) -> Float[np.ndarray, "features axes"]:
@@ -81,7 +81,7 @@ def aggregate_centers(
     everything = np.concatenate(centers)
     first = next(own for own in centers if len(own))
     chosen = farthest_first(first if seeding == "client" else first[:1], everything, n_clusters)
-    nearest = euclidean_distances(everything, chosen).argmin(axis=1)
+    nearest = _distances(everything, chosen).argmin(axis=1)
     means = np.stack(
         [
             everything[nearest == c].mean(axis=0) if (nearest == c).any() else chosen[c]
@@ -98,7 +98,7 @@ def farthest_first(
     """Add the point farthest from those chosen until there are ``n_clusters`` (or no point)."""
     chosen = start[:n_clusters]
     while len(chosen) < min(n_clusters, len(points)):
-        distance = euclidean_distances(points, chosen).min(axis=1)
+        distance = _distances(points, chosen).min(axis=1)
         chosen = np.concatenate([chosen, points[[distance.argmax()]]])
     return chosen
 
@@ -119,7 +119,7 @@ def separation(features: Features, clustering: Clustering) -> float:
     spread = np.sqrt(len(used)) * norm / np.sqrt(sizes[used])
     if len(used) < 2 or norm == 0:
         return 0.0
-    gap = euclidean_distances(clustering.centers[used])
+    gap = _distances(clustering.centers[used])
     r, s = np.triu_indices(len(used), 1)
     return float((gap[r, s] / (spread[r] + spread[s])).min())
 
@@ -130,7 +130,7 @@ def _core_means(
     rough: Float[np.ndarray, "clusters axes"],
     axes: Float[np.ndarray, "features axes"],
 ) -> Centers:
-    distance = euclidean_distances(projected, rough)
+    distance = _distances(projected, rough)
     nearest = distance.argmin(axis=1)
     seeds = rough @ axes.T
     if len(rough) == 1:
@@ -145,9 +145,22 @@ def _core_means(
 
 def _kmeans(
     points: Features, n_clusters: int, init: str | Centers, restarts: int, rng: np.random.Generator
-) -> KMeans:
+) -> Clustering:
+    from sklearn.cluster import KMeans
+
     seed = int(rng.integers(2**31))
-    return KMeans(n_clusters, init=init, n_init=restarts, random_state=seed).fit(points)
+    found = KMeans(n_clusters, init=init, n_init=restarts, random_state=seed).fit(points)
+    return Clustering(found.cluster_centers_, found.labels_.astype(np.int64))
+
+
+def _distances(
+    points: Float[np.ndarray, "_ features"], others: Float[np.ndarray, "_ features"] | None = None
+) -> Float[np.ndarray, "_ _"]:
+    """Euclidean distances of points to others, or to each other."""
+    from sklearn.metrics import euclidean_distances
+
+    found: np.ndarray = euclidean_distances(points, others)
+    return found
 
 
 def _gram(features: Features) -> Float[np.ndarray, "features features"]:

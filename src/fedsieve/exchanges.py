@@ -85,8 +85,9 @@ def judge(
 ) -> Judgement:
     """Run all exchanges and let every client decide.
 
-    The same steps run as one job per client and exchange when a sanitizer works before round
-    one; here they run between rounds. ``judgement`` counts the judgements of a run from 0.
+    The same steps run in jobs, one per block of clients and exchange, when a sanitizer works
+    before round one; here they run between rounds. ``judgement`` counts the judgements of a run
+    from 0.
     """
     broadcast: Message = {}
     state: Message = {}

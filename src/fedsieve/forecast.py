@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from snakemake.persistence import MetadataRecord
 
-from fedsieve import ancestry, costs, registry
+from fedsieve import ancestry, blocks, costs, registry
 from fedsieve.ancestry import Job
 from fedsieve.artifacts import read_data
 from fedsieve.costs import Size
@@ -31,13 +31,13 @@ START = {
     "floor": 1.2,
     "sanitize_client": 0.9,
     "sanitize_server": 0.9,
-    "keep_client": 0.9,
     "table": 0.8,
     "evaluate": 0.3,
     "poison": 0.15,
     "partition": 0.13,
     "oracle": 0.13,
     "keep": 0.12,
+    "keep_client": 0.12,
 }
 """What a job of a rule takes with next to no data, in imports of torch (measured on the demo)."""
 
@@ -54,7 +54,7 @@ MODEL_RULES = ("train", "warmup", "screen", "client_times")
 """Rules whose time depends on their settings."""
 
 SMALL = 30_000
-"""Bytes that a job of another rule writes; see ``written``."""
+"""Bytes that a job of another rule writes, for each of its clients; see ``written``."""
 
 Key = tuple[str, ...]
 
@@ -71,7 +71,8 @@ def past(records: Iterable[MetadataRecord], folder: Path = Path()) -> Past:
     """Sort what is known of finished jobs."""
     seconds, sizes = defaultdict[Key, list[float]](list), defaultdict[Key, list[float]](list)
     for record in records:
-        for key in likeness(record.rule or "", ancestry.settings(record), record.shellcmd or ""):
+        rule = blocks.base(record.rule or "")
+        for key in likeness(rule, ancestry.settings(record), record.shellcmd or ""):
             seconds[key].append((record.endtime or 0) - (record.starttime or 0))
             sizes[key].append(_written(record, folder))
     return Past(seconds, sizes)
@@ -113,12 +114,12 @@ def seconds(job: Job, size: Size | None, unit: float, device: torch.device) -> f
 def written(job: Job, size: Size | None) -> float:
     """Bytes that a job will write that nothing is known of."""
     if size is None or job.rule not in ("data", "features", "train"):
-        return SMALL
+        return SMALL * _n_clients(job)
     pixels = float(torch.Size(size.shape).numel())
     if job.rule == "data":
         return (size.train + size.test) * pixels
     if job.rule == "features":
-        return size.train / size.clients * MAX_FEATURES * 4
+        return size.train / size.clients * MAX_FEATURES * 4 * _n_clients(job)
     task = _flag(job, "task")
     tests = task["rounds"] // task.get("tested_every", 1) + 1
     weights = _weights(json.dumps(task["model"]), size.shape, size.classes)
@@ -204,6 +205,11 @@ def _weights(model: str, shape: tuple[int, ...], classes: tuple[str, ...]) -> in
 def _flag(job: Job, name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(ancestry.settings(job)[name])
     return found
+
+
+def _n_clients(job: Job) -> int:
+    """Clients that a job writes files of; one where it has no block of them."""
+    return len(ancestry.settings(job).get("client", "0").split())
 
 
 def _text(content: list[Any]) -> str:

@@ -128,7 +128,7 @@ def check_poisoning(
     found: Any,
     data: Dataset,
     rows: Int64[np.ndarray, " rows"],
-    kinds: Collection[str],
+    kinds: Collection[str] | None,
 ) -> Poisoning:
     """Return what ``poison`` of an attack returned for the client that holds ``rows``.
 
@@ -137,7 +137,8 @@ def check_poisoning(
         found: What it returned.
         data: The training set.
         rows: The client's samples.
-        kinds: Those kinds of poison that have a probe.
+        kinds: Those kinds of poison that have a probe; None for an attack without any, which is
+            untargeted.
 
     Raises:
         InputError: naming what was found and what was wanted.
@@ -156,7 +157,7 @@ def check_poisoning(
         raise wrong(inside, "samples", "numbers that do not ascend", "each once, ascending")
     _check_rows(inside, found.samples, rows, "among the client's, which are numbered as in rows")
     check_labels(inside, "labels_after", found.labels_after, len(data.classes))
-    if unknown := sorted(set(found.kind.tolist()) - set(kinds)):
+    if kinds is not None and (unknown := sorted(set(found.kind.tolist()) - set(kinds))):
         raise wrong(inside, "kind", repr(unknown[0]), f"a kind that probe has: {', '.join(kinds)}")
     return found
 

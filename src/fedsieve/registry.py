@@ -164,7 +164,7 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
         All names, and those without a default. Arguments that the caller supplies itself
         (``rng``, ``n_clients``, ...) are no spec parameters.
     """
-    supplied = {"rng", "n_clients", "n_classes", "exchange", "judgement"}
+    supplied = {"rng", "common", "n_clients", "n_classes", "exchange", "judgement"}
     taken: dict[str, bool] = {}
     for node in _functions(path, functions):
         for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):

@@ -16,7 +16,7 @@ def aggregate(updates, state=None, cohort=None, **spec):
     updates = torch.as_tensor(updates, dtype=torch.float32)
     cohort = torch.arange(len(updates)) if cohort is None else torch.tensor(cohort)
     n_samples = torch.arange(1, len(updates) + 1)
-    state = init(10, LAYOUT) if state is None else state
+    state = init(10, LAYOUT, features="all") if state is None else state
     return foolsgold.aggregate(updates, cohort, n_samples, state, **spec)
 
 
@@ -124,7 +124,7 @@ def test_scaling_all_updates_leaves_the_weights():
 
 def test_the_output_layer_alone_can_be_compared():
     updates = [[-5, 1, 0], [5, 1, 0], [0, 0, 1]]
-    state = init(3, LAYOUT, features="output_layer")
+    state = init(3, LAYOUT)  # as the authors' code does for a network
     assert state["history"].shape == (3, 2)
     assert weights(updates, state=state) == [0, 0, 1]
     assert weights(updates) == [1, 1, 1]
@@ -132,7 +132,7 @@ def test_the_output_layer_alone_can_be_compared():
 
 def test_a_model_without_a_predictor_is_compared_by_all():
     plain = Layout(("0.weight",), (torch.Size([4]),), 4)
-    assert init(2, plain, features="output_layer")["history"].shape == (2, 4)
+    assert init(2, plain)["history"].shape == (2, 4)
 
 
 def test_clipping_shortens_long_updates_to_norm_one_and_leaves_short_ones():

@@ -35,7 +35,7 @@ def data(name, labels):
 
 
 def poison(name, data, rows=ROWS, seed=0):
-    supplied = {"rng": np.random.default_rng(seed)}
+    supplied = {name: np.random.default_rng(seed) for name in ("rng", "common")}
     return registry.bind("attacks", spec("attacks", name), "poison", **supplied)(data, rows)
 
 
@@ -50,7 +50,9 @@ def test_the_example_is_a_valid_spec(name, data):
 def test_probe_takes_every_parameter_of_poison(name, labels):
     plugin = registry.load("attacks", name)
     poison, probe = (set(inspect.signature(f).parameters) for f in (plugin.poison, plugin.probe))
-    assert not poison - probe - {"data", "rows", "rng"}, "each parameter of poison is one of probe"
+    assert not poison - probe - {"data", "rows", "rng", "common"}, (
+        "each parameter of poison is one of probe"
+    )
 
 
 def test_several_labels_per_sample_are_used_or_refused_in_words(name, labels):
@@ -62,8 +64,9 @@ def test_several_labels_per_sample_are_used_or_refused_in_words(name, labels):
             function(name, DATA["multi_label"])
 
 
-def test_the_example_poisons_something_if_it_has_a_probe(name, data):
-    assert bool(len(poison(name, data).samples)) == bool(probes(name, data)), (
+def test_the_example_poisons_something_if_it_has_a_probe_or_needs_none(name, data):
+    wanted = bool(probes(name, data)) or bool(declares("attacks", name, "UNTARGETED"))
+    assert bool(len(poison(name, data).samples)) == wanted, (
         "the example must poison some of 300 samples of 10 classes"
     )
 
@@ -137,6 +140,9 @@ def test_a_client_with_one_class_is_no_error(name, data, label):
 
 def test_each_kind_of_poison_has_a_probe(name, data):
     kinds, asked = set(poison(name, data).kind.tolist()), set(probes(name, data))
+    if declares("attacks", name, "UNTARGETED"):
+        assert not asked, "an untargeted attack has no probe"
+        return
     assert kinds == asked, f"poison names the kinds {kinds}, probe asks for {asked}"
 
 

@@ -18,7 +18,7 @@ STEPS = {
     "server": ["messages", "state"],
     "keep": ["view", "broadcast", "memory"],
 }
-SETTINGS = (int, float, str, bool, np.random.Generator)
+SETTINGS = (int, float, str, int | str, bool, np.random.Generator)
 LISTS = tuple(Sequence[kind] for kind in (int, float, str))  # a value for each judgement
 
 

@@ -39,6 +39,25 @@ def report(predicted, labels, taught, **spec):
     return mcdfl.report(view, {"taught": np.array(taught)}, **spec)
 
 
+def test_expected_agreement_counts_probabilities():
+    # softmax of (ln 3, 0, 0, 0): 1/2, 1/6, 1/6, 1/6; wanted are classes 0 and 2
+    logits = np.log(np.float32([[3, 1, 1, 1], [3, 1, 1, 1]]))
+    found = mcdfl.report(
+        View(0, {"logits": logits}, np.array([0, 1]), 4),
+        {"taught": np.array([0, 2, 2, 3])},
+        agreement="expected",
+    )
+    assert float(found["right"]) == pytest.approx(1 / 2 + 1 / 6)
+    assert int(found["samples"]) == 2
+    screening = mcdfl.flag([found, {"right": np.array(1.9), "samples": np.array(2)}], {})
+    assert screening.benign.tolist() == [False, True]
+
+
+def test_agreement_is_counted_or_expected():
+    with pytest.raises(InputError, match="agreement: 'sure' is neither counted nor expected"):
+        report([0], [0], [0, 1, 2, 3], agreement="sure")
+
+
 def counts(*pairs):
     return [{"right": np.array(r), "samples": np.array(n)} for r, n in pairs]
 

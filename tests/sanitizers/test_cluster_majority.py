@@ -121,3 +121,26 @@ def test_a_client_without_samples_sends_no_centers():
     own = view(np.zeros((0, 2)), np.zeros(0, int))
     sent, memory = client(own, {}, {}, rng=np.random.default_rng(0))
     assert (len(sent["centers"]), len(memory["cluster"])) == (0, 0)
+
+
+def test_a_client_may_have_as_many_clusters_as_it_has_labels():
+    # three blobs of which a flip left two labels: section III-A's k is 2 there, 3 elsewhere
+    rng = np.random.default_rng(0)
+    features = np.repeat(np.eye(3) * 9, 8, axis=0) + rng.normal(size=(24, 3)) / 9
+    true = np.repeat([0, 1, 2], 8)
+    flipped = np.where(true == 1, 0, true)
+    own = {"rng": rng, "n_clusters": "own"}
+    (honest, _), (other, _) = (
+        client(view(features, y, number), {}, {}, **own) for number, y in enumerate((true, flipped))
+    )
+    assert (len(honest["centers"]), len(other["centers"])) == (3, 2)
+    answer, _ = server([other, honest], {}, n_clusters="own")
+    assert answer["labels"].shape == (2, 3)
+    assert len(answer["centers"]) == 3
+    assert answer["labels"][0, 2] == -1  # the flipped client has no third cluster
+
+
+@pytest.mark.parametrize("k", [0, -3, "all"])
+def test_a_number_of_clusters_is_positive_or_own(k):
+    with pytest.raises(InputError, match="n_clusters"):
+        client(view(np.eye(3), [0, 1, 2]), {}, {}, rng=np.random.default_rng(0), n_clusters=k)

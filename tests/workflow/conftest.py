@@ -9,11 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+
+from fedsieve import blocks
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "config", "envs", "profiles", "src")
@@ -116,14 +119,20 @@ class Workspace:
         return output
 
     def planned(self, *arguments, **options):
-        """Number of jobs of each rule that a dry run lists, without the collecting rule all."""
+        """Number of jobs of each rule that a dry run lists, without the collecting rule all.
+
+        A rule is one, whatever the block of clients that it is on.
+        """
         output = self.run("--dry-run", *arguments, **options)
         stats = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\n\n", output, re.M | re.S)
         if stats is None:
             assert "Nothing to be done" in output
             return {}
-        counts = dict(line.split() for line in stats[1].splitlines())
-        return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total")}
+        counts = Counter()
+        for line in stats[1].splitlines():
+            rule, n = line.split()
+            counts[blocks.base(rule)] += int(n)
+        return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
 
     def config(self, path=CONFIG):
         return yaml.safe_load((self.root / path).read_text())

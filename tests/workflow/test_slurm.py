@@ -21,10 +21,10 @@ ASKED = {
     "data": (None, "00:30:00", "8000M", 1),
     # partition, then the poisonings of two scenarios
     "poisoning": (None, "00:20:00", "4000M", 2),
-    # a warm-up of 60 minutes, then three times 5, one after the other on the same card
-    "features": ("gres:gpu:1", "01:15:00", "4000M", 1),
-    # three clients at a time for 5 minutes, the server 10, the clients 5, all together 10
-    "sanitizing": (None, "00:30:00", "6000M", 3),
+    # a warm-up of 60 minutes, then 30, on the same card
+    "features": ("gres:gpu:1", "01:30:00", "4000M", 1),
+    # the clients for 15 minutes, the server 10, the clients 5, all together 10
+    "sanitizing": (None, "00:40:00", "2000M", 1),
     "train": ("gres:gpu:1", "04:00:00", "4000M", 1),
     "floors": ("gres:gpu:1", "00:10:00", "2000M", 1),
     "evaluation": (None, "00:05:00", "4000M", 2),
@@ -118,7 +118,8 @@ def interrupted(workspace, process, how):
 
 def test_every_rule_that_the_profile_names_exists():
     sources = (path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
-    rules = {name for source in sources for name in re.findall(r"^rule (\w+):", source, re.M)}
+    defined = r"^rule (\w+):|on_block\(\"(\w+)\""
+    rules = {one or other for text in sources for one, other in re.findall(defined, text, re.M)}
     assert {*PROFILE["groups"], *PROFILE["set-resources"]} - rules == set()
     assert PROFILE["group-components"].keys() <= {*PROFILE["groups"].values()}
 
@@ -154,7 +155,7 @@ def test_slurm_and_one_core_make_the_same_bytes(runs, whole, one_core):
 def test_jobs_ask_for_what_they_need_and_small_ones_together(runs, whole):
     ended(whole, runs[whole])
     jobs = slurm.jobs(whole)
-    # 24 jobs; fetch is none of SLURM's
+    # 18 jobs; fetch is none of SLURM's
     assert Counter(job.rule for job in jobs) == dict.fromkeys(ASKED, 1) | {"train": 3}
     for job in jobs:
         said = (job.said.get(key) for key in ("TresPerJob", "TimeLimit", "MinMemoryNode"))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from snakemake.scheduling import job_scheduler
 
+from fedsieve import blocks
 from fedsieve.tools.verify import verify
 
 CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.yaml"))
@@ -24,11 +25,11 @@ EVERY_JOB = ("--dry-run", "--forceall", "--printshellcmds")
 
 
 def jobs(listing):
-    """Jobs that a dry run prints with -p: rule, and each of its lines by its name."""
+    """Jobs that a dry run prints with -p: rule, its kind on any block of clients, and each line."""
     found = []
     for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:.+\n)+)", listing, re.M):
         lines = re.findall(r"^(?: {4}|)([a-zA-Z ]+): (.*)$", block, re.M)
-        found.append({"rule": rule, **dict(lines)})
+        found.append({"rule": rule, "kind": blocks.base(rule), **dict(lines)})
     return found
 
 
@@ -118,18 +119,18 @@ def test_without_an_undefended_model_of_a_backdoor_no_feature_maps_are_planned(f
 
 
 def test_the_listing_holds_every_job(listing):
-    # as in test_reruns: 84 jobs and the rule that collects them
-    assert len(listing) == 85
+    # as in test_reruns: 67 jobs and the rule that collects them
+    assert len(listing) == 68
 
 
 def test_no_job_of_a_sanitizer_sees_the_poison(listing):
-    seen = [job for job in listing if job["rule"] in SANITIZERS]
-    assert {job["rule"] for job in seen} == SANITIZERS
+    seen = [job for job in listing if job["kind"] in SANITIZERS]
+    assert {job["kind"] for job in seen} == SANITIZERS
     assert not [job for job in seen if "poisoning.npz" in job["input"] + job["Shell command"]]
 
 
 def test_only_the_truths_users_see_the_poison(listing):
-    users = {job["rule"] for job in listing if "poisoning.npz" in job.get("input", "")}
+    users = {job["kind"] for job in listing if "poisoning.npz" in job.get("input", "")}
     assert users == {
         "warmup",
         "features",
@@ -142,19 +143,42 @@ def test_only_the_truths_users_see_the_poison(listing):
     }
 
 
-def test_a_client_of_a_sanitizer_sees_no_other_client(listing):
-    own = re.compile(r"client=(\d+)")
-    for job in listing:
-        if job["rule"] in ("sanitize_client", "keep_client"):
-            client = own.search(job["wildcards"])[1]
-            assert re.findall(r"(?:client|memory)(\d+)\.npz", job["input"]) == [client] * (
-                1 + (job["rule"] == "keep_client")
-            )
+def test_clients_of_a_sanitizer_see_their_views_the_broadcast_and_what_they_remember(listing):
+    own = r"features/conv2/client[0-2]\.npz|exchange0/(memory[0-2]|broadcast)\.npz"
+    seen = [job["input"] for job in listing if job["kind"] in ("sanitize_client", "keep_client")]
+    assert len(seen) == 6
+    assert not [path for paths in seen for path in paths.split(", ") if not re.search(own, path)]
+
+
+def test_many_clients_are_split_into_blocks(fresh):
+    config = fresh.config()
+    config["partitions"]["iid-3"]["n_clients"] = 101
+    fresh.configure(config)
+    planned = fresh.planned()
+    # 3 attacks, each in blocks of 33, 34 and 34 clients
+    assert [planned[rule] for rule in ("features", "sanitize_client", "keep_client")] == [9, 9, 9]
+    assert planned["keep"] == 3
+
+
+def test_what_is_asked_for_a_rule_is_asked_for_it_on_every_block(finished):
+    more = ["--set-resources", "features:mem_mb=123", "--set-threads", "features=2"]
+    found = jobs(finished.run(*EVERY_JOB, "--cores", "2", *more))
+    asked = [job for job in found if job["kind"] == "features"]
+    assert len(asked) == 3
+    assert all("mem_mb=123" in job["resources"] and job["threads"] == "2" for job in asked)
+
+
+def test_in_the_slurm_profile_blocks_are_in_the_group_of_their_rule(fresh):
+    listed = fresh.run("--dry-run", "--profile", "profiles/slurm")
+    found = re.findall(r"Group job (\w+) .*:\n\n((?: +.*\n)+)", listed)
+    members = {(g, blocks.base(r)) for g, said in found for r in re.findall(r"rule (\w+):", said)}
+    assert {("features", "warmup"), ("features", "features")} <= members
+    assert {("sanitizing", rule) for rule in SANITIZERS} <= members
 
 
 @pytest.mark.parametrize("rule", ["data", "poison", "features", "keep"])
 def test_a_printed_command_runs_in_a_terminal(scratch, listing, rule):
-    job = next(job for job in listing if job["rule"] == rule and "unattacked" not in str(job))
+    job = next(job for job in listing if job["kind"] == rule and "unattacked" not in str(job))
     made = scratch.root / job["output"].split(", ")[0]
     before = made.read_bytes()
     made.unlink()
@@ -175,13 +199,13 @@ def test_a_printed_command_runs_in_a_terminal(scratch, listing, rule):
 
 
 def test_jobs_with_a_model_ask_for_a_gpu_and_others_do_not(listing):
-    asking = {job["rule"] for job in listing if "gpu=1" in job["resources"]}
+    asking = {job["kind"] for job in listing if "gpu=1" in job["resources"]}
     assert asking == {"warmup", "features", "train", "floor"}
 
 
 def test_on_the_cpu_no_job_asks_for_a_gpu(finished):
     found = jobs(finished.run(*EVERY_JOB, "--config", "device=cpu"))
-    assert len(found) == 85
+    assert len(found) == 68
     assert not [job for job in found if "gpu=1" in job.get("resources", "")]
 
 

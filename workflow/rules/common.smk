@@ -14,7 +14,7 @@ from snakemake.scheduling import job_scheduler
 ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from fedsieve import claim_settings, grids, provenance, registry, settings
+from fedsieve import blocks, claim_settings, grids, provenance, registry, settings
 from fedsieve.errors import InputError
 
 NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
@@ -67,10 +67,14 @@ GPUS = 0 if config["device"] == "cpu" else 1
 
 def labels(section, key=None):
     """Pattern that matches the labels of a section, or of those entries that have the key."""
-    found = [
+    return either(
         label for label, content in config[section].items() if not key or key in content
-    ]
-    return "|".join(sorted(map(re.escape, found), key=len, reverse=True)) or "(?!)"
+    )
+
+
+def either(texts):
+    """Pattern that matches each of these texts; nothing where there is none."""
+    return "|".join(sorted(map(re.escape, texts), key=len, reverse=True)) or "(?!)"
 
 
 def entry(section, label, *path):
@@ -151,9 +155,52 @@ def own_archive(w):
     return str(path) if path.is_file() else []
 
 
-def client_view(w):
-    """What a sanitizer sees of a client: the features of each layer that it works on."""
-    return [VIEW.replace("{layer}", layer) for layer in seen_layers(w)]
+def client_blocks():
+    """Blocks of clients, each with the number of clients of the partitions that have it.
+
+    A rule that has a file of each client exists once for each of them, since Snakemake must know
+    all outputs of a rule before it knows the partition
+    (docs/decisions/0016-blocks-of-clients.md).
+    """
+    numbers = {content["n_clients"] for content in config["partitions"].values()}
+    return [(n, block) for n in sorted(numbers) for block in blocks.split(n)]
+
+
+def partitions_of(n):
+    """Pattern that matches the partitions of so many clients."""
+    found = config["partitions"].items()
+    return either(label for label, content in found if content["n_clients"] == n)
+
+
+def on_block(rule, n, block):
+    """Name of a rule on a block, for which all resources count that are set for the rule."""
+    name = blocks.name(rule, block, n)
+    asked = workflow.resource_settings
+    for said in (asked._parsed_overwrite_threads, asked._parsed_overwrite_resources):
+        if (found := said.get(rule)) is not None:
+            said[name] = found
+    return name
+
+
+def group_of(rule):
+    """Function of the wildcards: the group that is set for a rule, for the rule on a block."""
+    return lambda w: workflow.group_settings.overwrite_groups.get(rule)
+
+
+def each(pattern, block):
+    """A file of each client of a block."""
+    return expand(pattern, client=block, allow_missing=True)
+
+
+def block_views(block):
+    """Input function: what a sanitizer sees of each client of a block, a file for each layer."""
+    return lambda w: [
+        path
+        for client in block
+        for path in expand(
+            VIEW, client=client, layer=seen_layers(w), allow_missing=True
+        )
+    ]
 
 
 def seen_layers(w):
@@ -161,23 +208,23 @@ def seen_layers(w):
     return settings.layers(entry("sanitizers", w.sanitizer, "features"))
 
 
-def before(pattern):
-    """Input function: the same file of the exchange before, nothing at the first."""
+def before(*patterns):
+    """Input function: the same files of the exchange before, nothing at the first."""
 
     def earlier(w):
         number = int(w.exchange)
-        return pattern.replace("{exchange}", str(number - 1)) if number else []
+        return [p.replace("{exchange}", str(number - 1)) for p in patterns if number]
 
     return earlier
 
 
-def last(pattern):
-    """Input function: the file of a sanitizer's last exchange."""
+def last(*patterns):
+    """Input function: these files of a sanitizer's last exchange."""
 
     def final(w):
         name = entry("sanitizers", w.sanitizer, "use")
         exchanges = registry.constant("sanitizers", name, "EXCHANGES")
-        return pattern.replace("{exchange}", str(exchanges - 1))
+        return [p.replace("{exchange}", str(exchanges - 1)) for p in patterns]
 
     return final
 

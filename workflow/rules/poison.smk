@@ -45,25 +45,34 @@ rule warmup:
         " --encoder {output} --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
 
 
-rule features:
-    input:
-        data=f"{TASK}/data.npz",
-        clients=f"{PARTITIONED}/clients.npz",
-        poisoning=f"{POISONED}/poisoning.npz",
-        encoder=f"{POISONED}/encoder.safetensors",
-    output:
-        VIEW,
-    log:
-        f"{POISONED}/features/{{layer}}/client{{client}}.log",
-    conda:
-        ENVIRONMENT
-    resources:
-        gpu=GPUS,
-    params:
-        model=spec("tasks", "task", "model"),
-        code=code("features", used("models", "tasks", "task", "model")),
-    shell:
-        "python -m fedsieve features --data {input.data} --clients {input.clients}"
-        " --poisoning {input.poisoning} --encoder {input.encoder} --model {params.model:q}"
-        " --layer {wildcards.layer} --client {wildcards.client} --view {output}"
-        " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
+for n, block in client_blocks():
+
+    rule:
+        name:
+            on_block("features", n, block)
+        input:
+            data=f"{TASK}/data.npz",
+            clients=f"{PARTITIONED}/clients.npz",
+            poisoning=f"{POISONED}/poisoning.npz",
+            encoder=f"{POISONED}/encoder.safetensors",
+        output:
+            each(VIEW, block),
+        log:
+            f"{POISONED}/features/{{layer}}/clients{block[0]}-{block[-1]}.log",
+        wildcard_constraints:
+            partition=partitions_of(n),
+        group:
+            group_of("features")
+        conda:
+            ENVIRONMENT
+        resources:
+            gpu=GPUS,
+        params:
+            client=list(block),
+            model=spec("tasks", "task", "model"),
+            code=code("features", used("models", "tasks", "task", "model")),
+        shell:
+            "python -m fedsieve features --data {input.data} --clients {input.clients}"
+            " --poisoning {input.poisoning} --encoder {input.encoder} --model {params.model:q}"
+            " --layer {wildcards.layer} --client {params.client} --view {output}"
+            " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"

@@ -1,28 +1,37 @@
-# The DAG shows the privacy boundary: a client's jobs see its own view and the server's broadcast,
+# The DAG shows the privacy boundary: clients see their own views and the server's broadcast,
 # the server's job sees messages. None sees poisoning.npz; only the oracles do.
 
 
-rule sanitize_client:
-    input:
-        view=client_view,
-        broadcast=before(f"{EXCHANGE}/broadcast.npz"),
-        remembered=before(f"{EXCHANGE}/memory{{client}}.npz"),
-    output:
-        message=f"{EXCHANGE}/client{{client}}.npz",
-        memory=f"{EXCHANGE}/memory{{client}}.npz",
-    log:
-        f"{EXCHANGE}/client{{client}}.log",
-    conda:
-        ENVIRONMENT
-    params:
-        sanitizer=method("sanitizers", "sanitizer"),
-        layers=seen_layers,
-        code=code("sanitize_client", used("sanitizers", "sanitizers", "sanitizer")),
-    shell:
-        "python -m fedsieve sanitize_client --view {input.view} --layers {params.layers}"
-        " --sanitizer {params.sanitizer:q} --client {wildcards.client} --exchange {wildcards.exchange} --seed {wildcards.seed}"
-        " --message {output.message} --memory {output.memory} --broadcast {input.broadcast}"
-        " --remembered {input.remembered} > {log} 2>&1"
+for n, block in client_blocks():
+
+    rule:
+        name:
+            on_block("sanitize_client", n, block)
+        input:
+            view=block_views(block),
+            broadcast=before(f"{EXCHANGE}/broadcast.npz"),
+            remembered=before(*each(f"{EXCHANGE}/memory{{client}}.npz", block)),
+        output:
+            message=each(f"{EXCHANGE}/client{{client}}.npz", block),
+            memory=each(f"{EXCHANGE}/memory{{client}}.npz", block),
+        log:
+            f"{EXCHANGE}/clients{block[0]}-{block[-1]}.log",
+        wildcard_constraints:
+            partition=partitions_of(n),
+        group:
+            group_of("sanitize_client")
+        conda:
+            ENVIRONMENT
+        params:
+            client=list(block),
+            sanitizer=method("sanitizers", "sanitizer"),
+            layers=seen_layers,
+            code=code("sanitize_client", used("sanitizers", "sanitizers", "sanitizer")),
+        shell:
+            "python -m fedsieve sanitize_client --view {input.view} --layers {params.layers}"
+            " --sanitizer {params.sanitizer:q} --client {params.client} --exchange {wildcards.exchange} --seed {wildcards.seed}"
+            " --message {output.message} --memory {output.memory} --broadcast {input.broadcast}"
+            " --remembered {input.remembered} > {log} 2>&1"
 
 
 rule sanitize_server:
@@ -46,25 +55,34 @@ rule sanitize_server:
         " --remembered {input.remembered} > {log} 2>&1"
 
 
-rule keep_client:
-    input:
-        view=client_view,
-        broadcast=last(f"{EXCHANGE}/broadcast.npz"),
-        memory=last(f"{EXCHANGE}/memory{{client}}.npz"),
-    output:
-        f"{SANITIZED}/keep/client{{client}}.npz",
-    log:
-        f"{SANITIZED}/keep/client{{client}}.log",
-    conda:
-        ENVIRONMENT
-    params:
-        sanitizer=method("sanitizers", "sanitizer"),
-        layers=seen_layers,
-        code=code("keep_client", used("sanitizers", "sanitizers", "sanitizer")),
-    shell:
-        "python -m fedsieve keep_client --view {input.view} --layers {params.layers}"
-        " --broadcast {input.broadcast} --memory {input.memory} --sanitizer {params.sanitizer:q} --client {wildcards.client}"
-        " --keep {output} > {log} 2>&1"
+for n, block in client_blocks():
+
+    rule:
+        name:
+            on_block("keep_client", n, block)
+        input:
+            view=block_views(block),
+            broadcast=last(f"{EXCHANGE}/broadcast.npz"),
+            memory=last(*each(f"{EXCHANGE}/memory{{client}}.npz", block)),
+        output:
+            each(f"{SANITIZED}/keep/client{{client}}.npz", block),
+        log:
+            f"{SANITIZED}/keep/clients{block[0]}-{block[-1]}.log",
+        wildcard_constraints:
+            partition=partitions_of(n),
+        group:
+            group_of("keep_client")
+        conda:
+            ENVIRONMENT
+        params:
+            client=list(block),
+            sanitizer=method("sanitizers", "sanitizer"),
+            layers=seen_layers,
+            code=code("keep_client", used("sanitizers", "sanitizers", "sanitizer")),
+        shell:
+            "python -m fedsieve keep_client --view {input.view} --layers {params.layers}"
+            " --broadcast {input.broadcast} --memory {input.memory} --sanitizer {params.sanitizer:q} --client {params.client}"
+            " --keep {output} > {log} 2>&1"
 
 
 rule keep:

@@ -16,13 +16,13 @@ SAME = 1e-9
 """Clients whose cosine is this near to 1 are the same client but for rounding."""
 
 
-def init(n_clients: int, layout: Layout, *, features: str = "all") -> State:
+def init(n_clients: int, layout: Layout, *, features: str = "output_layer") -> State:
     """Start every client's history, the sum of all its updates, at zero.
 
     Args:
-        features: Parameters to compare clients by: ``all``, as the authors' code does for a
-            model that is one layer, or ``output_layer`` (``predictor``), as the paper wants of
-            deeper ones; a model without a predictor is compared by all.
+        features: Parameters to compare clients by: ``output_layer`` (``predictor``), as the paper
+            wants of deep networks and the authors' code does for them, or ``all``, as it does for
+            a model that is one layer; a model without a predictor is compared by all.
 
     Returns:
         history [clients, features] by client id, float32.

@@ -8,6 +8,7 @@ of their labels make it say. 2-means over all clients' quality tells the malicio
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.special import softmax
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -102,7 +103,9 @@ def broadcast(model: nn.Module, state: State) -> Message:
     return {"taught": taught, **sent}
 
 
-def report(view: View, broadcast: Message, *, quality: str = "generator") -> Message:
+def report(
+    view: View, broadcast: Message, *, quality: str = "generator", agreement: str = "counted"
+) -> Message:
     """Count a client's samples, and those whose image the global model assigns to their label.
 
     A client that lies can report any number: like the paper's, this rule trusts reports.
@@ -111,16 +114,25 @@ def report(view: View, broadcast: Message, *, quality: str = "generator") -> Mes
         quality: ``generator`` compares with the class that the predictor sees in the generated
             features of the label (eq. 8), ``direct`` with the label itself. They are the same once
             the generator is trained.
+        agreement: ``counted``, a sample agrees or does not (``Acc`` of eq. 8); ``expected``, it
+            agrees by the probability that the model gives the wanted class, a reading of the
+            equation's expectations.
 
     ASSUME: eq. 8 divides by the number of samples twice, by its expectation and before it; here
     once, so that the quality is a share and clients of different sizes compare.
     """
     if quality not in ("generator", "direct"):
         raise InputError(f"quality: {quality!r} is neither generator nor direct")
+    if agreement not in ("counted", "expected"):
+        raise InputError(f"agreement: {agreement!r} is neither counted nor expected")
     check_single_label("detector mcdfl", view.labels)
-    said = view.layers["logits"].argmax(axis=1)
+    logits = view.layers["logits"]
     wanted = broadcast["taught"][view.labels] if quality == "generator" else view.labels
-    return {"right": np.array((said == wanted).sum()), "samples": np.array(len(said))}
+    if agreement == "counted":
+        right = (logits.argmax(axis=1) == wanted).sum()
+    else:
+        right = softmax(logits, axis=1)[np.arange(len(wanted)), wanted].sum()
+    return {"right": np.array(right), "samples": np.array(len(wanted))}
 
 
 def flag(reports: list[Message], state: State, *, malicious: str = "lower") -> Screening:
@@ -134,7 +146,7 @@ def flag(reports: list[Message], state: State, *, malicious: str = "lower") -> S
     """
     if malicious not in ("lower", "smaller"):
         raise InputError(f"malicious: {malicious!r} is neither lower nor smaller")
-    right, samples = (np.array([int(r[key]) for r in reports]) for key in ("right", "samples"))
+    right, samples = (np.array([float(r[key]) for r in reports]) for key in ("right", "samples"))
     found = np.where(samples > 0, right / np.maximum(samples, 1), np.nan)
     upper = upper_cluster(found)
     lower = np.isfinite(found) & ~upper

@@ -4,10 +4,13 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from fedsieve.clustering import aggregate_centers, local_clusters, separation
-from fedsieve.errors import InputError, check_single_label
+from fedsieve.errors import InputError, check_count, check_single_label
 from fedsieve.records import Message, View
 
 EXCHANGES = 1
+
+OWN = "own"
+"""In place of a number of clusters: each client's own number of labels."""
 
 
 def client(
@@ -16,10 +19,15 @@ def client(
     memory: Message,
     *,
     rng: np.random.Generator,
-    n_clusters: int = 10,
+    n_clusters: int | str = 10,
     restarts: int = 3,
 ) -> tuple[Message, Message]:
     """Cluster the client's own features (Algorithm 1).
+
+    Args:
+        n_clusters: k, or ``own``: as many as there are different labels among the client's
+            samples, card{y_i} of section III-A. A client whose 3s all became 2s then has nine.
+        restarts: Of k-means, of which the best counts.
 
     Returns:
         To the server: centers [clusters, features] and counts [clusters, classes] of the labels
@@ -27,7 +35,8 @@ def client(
         eq. 4, for the record.
     """
     check_single_label("sanitizer cluster_majority", view.labels)
-    found = local_clusters(view.features, n_clusters, restarts=restarts, rng=rng)
+    k = len(np.unique(view.labels)) if n_clusters == OWN else _number(n_clusters)
+    found = local_clusters(view.features, k, restarts=restarts, rng=rng)
     counts = label_counts(view.labels, found.assignment, len(found.centers), view.n_classes)
     gap = np.array(separation(view.features, found))
     message = {"centers": found.centers, "counts": counts, "separation": gap}
@@ -38,13 +47,14 @@ def server(
     messages: list[Message],
     state: Message,
     *,
-    n_clusters: int = 10,
+    n_clusters: int | str = 10,
     seeding: str = "client",
     vote: str = "global",
 ) -> tuple[Message, Message]:
     """Join the clients' clusters and give each a label (Algorithm 2; Algorithm 3, line 4).
 
     Args:
+        n_clusters: k of the server's clusters; with ``own`` the most that a client has.
         seeding: "client" or "farthest", see ``clustering.aggregate_centers``.
         vote: "global": one label per server cluster, from all clients' counts; "local": every
             client has its own label for a server cluster.
@@ -59,12 +69,12 @@ def server(
     """
     if vote not in ("global", "local"):
         raise InputError(f"sanitizer cluster_majority: vote: {vote!r} is neither global nor local")
-    centers, joined = aggregate_centers(
-        [m["centers"] for m in messages], n_clusters, seeding=seeding
-    )
+    own_centers = [m["centers"] for m in messages]
+    k = max(map(len, own_centers)) if n_clusters == OWN else _number(n_clusters)
+    centers, joined = aggregate_centers(own_centers, k, seeding=seeding)
     local = [_pool(m["counts"], to, len(centers)) for m, to in zip(messages, joined, strict=True)]
     total = np.sum(local, axis=0)
-    labels = np.full((len(messages), n_clusters), -1)
+    labels = np.full((len(messages), k), -1)
     for row, (own, to) in enumerate(zip(local, joined, strict=True)):
         labels[row, : len(to)] = majority_label(total if vote == "global" else own)[to]
     return {"labels": labels, "centers": centers, "counts": total}, {}
@@ -90,6 +100,11 @@ def label_counts(
     counts = np.zeros((n_clusters, n_classes), np.int64)
     np.add.at(counts, (cluster, labels), 1)
     return counts
+
+
+def _number(n_clusters: int | str) -> int:
+    check_count(f"sanitizer cluster_majority: n_clusters (or {OWN})", n_clusters, 1)
+    return int(n_clusters)
 
 
 def _pool(counts: np.ndarray, joined: np.ndarray, n_clusters: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Extract one client's feature maps from the warm-up model."""
+"""Extract feature maps of clients from the warm-up model."""
 
 from pathlib import Path
 from typing import Any
@@ -20,32 +20,35 @@ def features(
     encoder: Path,
     model: dict[str, Any],
     layer: str,
-    client: int,
-    view: Path,
+    client: list[int],
+    view: list[Path],
     device: str = "auto",
 ) -> None:
-    """Write all that a sanitizer may see of a client: features and labels as the client holds them.
+    """Write all that a sanitizer may see of clients: features and labels as each client holds them.
 
     Args:
         data, clients, poisoning: The clients' data.
         encoder: Warm-up weights.
         model: Plug-in and parameters (config ``tasks.*.model``).
         layer: "raw" or a layer of the model's extractor.
-        client: Client id.
-        view: Written: ``features`` [samples, features] and ``labels``, in the order of its rows.
+        client: Client ids.
+        view: Written, a file per client: ``features`` [samples, features] and ``labels``, in the
+            order of its rows.
         device: auto, cpu or cuda.
     """
     held = setup.read_training(data, clients, poisoning)
     where = devices.choose(device)
-    rows = held.rows[client]
-    images = torch.from_numpy(held.train.images[rows]).to(where)
-    found = extract(setup.trained_model(encoder, model, held.train, where), images, layer)
-    write_arrays(
-        view,
-        {
-            "features": found,
-            "labels": held.train.labels[rows],
-            "n_classes": np.array(len(held.train.classes)),
-        },
-    )
-    print(f"client {client}: {found.shape[0]} samples, {found.shape[1]} features of {layer}")
+    trained = setup.trained_model(encoder, model, held.train, where)
+    for number, path in zip(client, view, strict=True):
+        rows = held.rows[number]
+        images = torch.from_numpy(held.train.images[rows]).to(where)
+        found = extract(trained, images, layer)
+        write_arrays(
+            path,
+            {
+                "features": found,
+                "labels": held.train.labels[rows],
+                "n_classes": np.array(len(held.train.classes)),
+            },
+        )
+        print(f"client {number}: {found.shape[0]} samples, {found.shape[1]} features of {layer}")

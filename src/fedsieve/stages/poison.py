@@ -27,14 +27,15 @@ def poison(
     """
     train, test = read_data(data)
     where = registry.file_of("attacks", attack)
-    asked = probes(attack, test)
+    asked = set(probes(attack, test)) or None
     held = read_partition(clients)
     chosen = stream(seed, "malicious").permutation(held.n_clients)
     malicious = np.sort(chosen[: n_malicious(ratio, held.n_clients)])
     parts = [empty(train)]
     for client in malicious.tolist():
-        rows, rng = held.rows(client), stream(seed, "poison", client)
-        found = registry.bind("attacks", attack, "poison", rng=rng)(train, rows)
+        rows = held.rows(client)
+        rng, common = stream(seed, "poison", client), stream(seed, "poison")
+        found = registry.bind("attacks", attack, "poison", rng=rng, common=common)(train, rows)
         parts.append(check_poisoning(where, found, train, rows, asked))
     merged = merge(malicious, parts)
     write_poisoning(poisoning, merged)

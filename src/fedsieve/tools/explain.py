@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from fedsieve import ancestry
+from fedsieve import ancestry, blocks
 
 _MOST = 12
 """Files to list one by one."""
@@ -26,7 +26,8 @@ def explain(artifact: Path, *, configfile: Sequence[Path] = ()) -> None:
     record = ancestry.recorded(artifact)
     before = ancestry.settings(record)
     print(f"{artifact}")
-    _listed("made by", [f"rule {record.rule}, {_when(record.starttime, record.endtime)}"])
+    rule = blocks.base(record.rule or "")
+    _listed("made by", [f"rule {rule}, {_when(record.starttime, record.endtime)}"])
     _listed("log", record.log or [])
     _listed("from", record.input or [])
     _listed("settings", [f"{name} {value}" for name, value in before.items()])

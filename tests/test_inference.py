@@ -116,6 +116,17 @@ def test_bimodal_differences_need_ten_runs_and_are_counted():
     assert inference.above(np.append(nine, -0.1)) == pytest.approx(22 / 1024)
 
 
+def test_a_difference_either_way_needs_six_runs():
+    assert inference.differ(np.full(5, -0.1)) == 1 / 16
+    assert inference.differ(np.full(6, -0.1)) == 1 / 32
+    assert inference.differ(np.full(4, -0.1)) == 1
+    assert inference.differ(np.zeros(6)) == 1
+
+
+def test_bimodal_differences_either_way_are_counted():
+    assert inference.differ(np.repeat([0.1, 0.9, -0.1], [1, 8, 1])) == pytest.approx(22 / 1024)
+
+
 def test_the_number_of_seeds_gives_a_narrow_interval_and_one_less_does_not():
     sample = runs(0, 0.02, 0.04)  # deviation 0.02
     found = inference.seeds_for_width(sample, 0.01)

@@ -158,6 +158,12 @@ def above(
     return min(1.0, 2 * float(stats.binom.sf(wins - 1, len(differences), 0.5)))
 
 
+def differ(differences: Runs) -> float:
+    """Return the two-sided p of differences other than 0; 1 for fewer runs than that needs."""
+    p = min(above(differences), above(-differences))
+    return p if bimodal(differences) else min(1.0, 2 * p)
+
+
 def fewest(values: Runs) -> int:
     """Return how many runs a statement needs at least."""
     return FEWEST_BIMODAL if bimodal(values) else FEWEST

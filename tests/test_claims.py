@@ -9,7 +9,7 @@ import pytest
 from fedsieve import claims, verdicts
 from fedsieve.claim_settings import KINDS
 from fedsieve.errors import InputError
-from fedsieve.stages.ledger import to_show
+from fedsieve.stages.ledger import to_markdown, to_show
 
 HEAD = {"paper": "P", "where": "Table I", "says": "something", "grid": "one"}
 MARGINS = {"accuracy": 0.02, "asr": 0.05, "f1": 0.05}
@@ -76,6 +76,12 @@ def test_a_wide_interval_is_no_success():
 def test_fewer_than_five_seeds_are_inconclusive_whatever_they_say(n):
     row = published(np.full(n, 0.9243), np.full(n, 0.0232))
     assert (row["verdict"], row["seeds"]) == ("inconclusive", "5")
+
+
+def test_three_runs_about_anything_show_nothing_and_the_same_three_twice_no_more():
+    accuracy, asr = [0.55, 0.775, 0.99], [0.001, 0.02, 0.95]
+    assert published(accuracy, asr)["verdict"] == "inconclusive"
+    assert published(accuracy * 2, asr * 2)["verdict"] == "inconclusive"
 
 
 def test_equal_runs_leave_no_doubt():
@@ -449,6 +455,23 @@ def test_the_ledger_has_every_claim_with_the_rules_in_words(stage, tmp_path):
         assert verdicts.RULES[kind] in text
     assert verdicts.RULES["beats"] not in text
     assert "no such data" in made["html"].read_text()
+
+
+def test_the_default_reading_shows_the_best_and_of_how_many():
+    readings = {"all": {"quote": "silent"}, "half": {"quote": "silent", "attack": {"a": "half"}}}
+    claim = HEAD | {"reaches": RULED["reaches"], "readings": readings}
+    cells = [("a", 0.25, "fdsd", "accuracy", around(0.95))]
+    shown, _ = to_show(pd.DataFrame(claims.ledger("c", claim, {"one": table(*cells)}, MARGINS)))
+    assert shown["best of the readings"].tolist() == ["reproduced, 1 of 2 run", ""]
+
+
+def test_a_quote_widens_no_other_row_of_the_ledger():
+    claim = HEAD | {"untested": "a | b"}
+    text = to_markdown(*to_show(pd.DataFrame(claims.ledger("c", claim, {}, MARGINS))))
+    head, rule, row = text.splitlines()[:3]
+    assert head.startswith("| paper | where | the paper says | reading | supported by |")
+    assert row == "| P | Table I | something |  |  |  |  |  | not tested |  |  | a / b |"
+    assert head.count("|") == rule.count("|") == row.count("|")
 
 
 def test_what_is_shown_starts_with_where_and_what_the_paper_says():

@@ -5,7 +5,7 @@ was chosen, and what in the paper speaks for it. Of each reading one or several 
 follow, with a verdict (``fedsieve.verdicts``).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -110,8 +110,9 @@ def _judge(
     tell = {"supported": reading.get("quote", ""), "grid": ", ".join(named)}
     why = " ".join(part for part in (reading.get("why"), claim.get("why")) if part)
     try:
-        runs = _runs(name, claim, reading, {g: values[g] for g in named if g in values})
-        found = judge(kind(claim), _substituted(rule, reading), runs, margins)
+        meant = _substituted(rule, reading)
+        runs = _runs(name, claim, reading, meant, [values[g] for g in named if g in values])
+        found = judge(kind(claim), meant, runs, margins)
     except UnrunError as error:
         return tell | {"verdict": UNTESTED, "why": f"{error} {why}".strip()}
     noted = f"{found.pop('note', '')} {why}".strip()
@@ -137,9 +138,14 @@ def _runs(
     name: str,
     claim: Mapping[str, Any],
     reading: Mapping[str, Any],
-    tables: Mapping[str, pd.DataFrame],
+    rule: Mapping[str, Any],
+    tables: Sequence[pd.DataFrame],
 ) -> Runs:
     """The runs that a reading looks at, each once, of one task and partition.
+
+    Args:
+        rule: What the claim says, with the labels of the reading.
+        tables: Values of the grids of the reading that were run.
 
     Raises:
         UnrunError: where there are none.
@@ -149,7 +155,9 @@ def _runs(
     if not tables:
         grids = ", ".join(claimed_grids(claim, reading)) or "a grid"
         raise UnrunError(f"Not run: {grids}.")
-    found = pd.concat([table[[*_KEYS, "value"]] for table in tables.values()], ignore_index=True)
+    metrics = {*rule.get("said", ()), rule.get("metric"), "asr_floor"}
+    needed = [table[table["metric"].isin(metrics)] for table in tables]
+    found = pd.concat([table[[*_KEYS, "value"]] for table in needed], ignore_index=True)
     for axis in ("task", "partition"):
         if axis in claim:
             label = reading.get(axis, {}).get(claim[axis], claim[axis])

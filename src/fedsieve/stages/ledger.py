@@ -24,7 +24,6 @@ COLUMNS = {
     "n": "seeds",
     "verdict": "verdict",
     "best": "best of the readings",
-    "readings": "readings",
     "seeds": "seeds it would take",
     "why": "why",
 }
@@ -57,7 +56,7 @@ def ledger(
     rows = judged(claims, margins, values)
     shown, note = to_show(rows)
     write_text(csv, rows.to_csv(index=False))
-    write_text(md, rendering.to_markdown(shown, note))
+    write_text(md, to_markdown(shown, note))
     write_text(html, rendering.to_html(shown, note))
 
 
@@ -87,9 +86,8 @@ def judged(
 
 def to_show(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The ledger as a table of text, and the rules in words."""
-    used = [
-        f"{kind}: {text}." for kind, text in verdicts.RULES.items() if kind in set(rows["rule"])
-    ]
+    kinds = set(rows["rule"])
+    used = [f"{kind}: {text}." for kind, text in verdicts.RULES.items() if kind in kinds]
     note = " ".join(
         [
             "Per cent: mean over n seeds (least to greatest).",
@@ -98,5 +96,14 @@ def to_show(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
             *used,
         ]
     )
-    shown = rows[[*COLUMNS]].rename(columns=COLUMNS)
+    of_several = rows["best"].where(rows["best"] == "", rows["best"] + ", " + rows["readings"])
+    shown = rows.assign(best=of_several)[[*COLUMNS]].rename(columns=COLUMNS)
     return shown.set_index([*COLUMNS.values()][:4]), note
+
+
+def to_markdown(shown: pd.DataFrame, note: str) -> str:
+    """The table in Markdown, cells as long as their text: quotes would widen every row."""
+    table = shown.reset_index()
+    lines = [[*table.columns], ["---"] * table.shape[1], *table.to_numpy().tolist()]
+    text = "\n".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |" for line in lines)
+    return f"{text}\n\n{note}\n"

@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 
-from fedsieve import rendering
 from fedsieve.artifacts import write_text
 from fedsieve.claim_settings import MARGINS, claim_problems
 from fedsieve.errors import InputError
 from fedsieve.provenance import ROOT
 from fedsieve.schema import misfits, shown
-from fedsieve.stages.ledger import judged, to_show
+from fedsieve.stages.ledger import judged, to_markdown, to_show
 
 SCHEMA = ROOT.parent / "workflow/schemas/config.schema.yaml"
 
@@ -45,7 +44,7 @@ def judge(
     for path in csv:
         write_text(path, rows.to_csv(index=False))
     for path in md:
-        write_text(path, rendering.to_markdown(*to_show(rows)))
+        write_text(path, to_markdown(*to_show(rows)))
     for verdict, count in rows["verdict"].value_counts().items():
         print(f"{count:4} {verdict}")
 

@@ -23,6 +23,7 @@ ORDER = [
     "grids",
     "blocks",
     "schema",
+    "claim_settings",
     "settings",
     "leases",
     "device",
@@ -60,10 +61,12 @@ ORDER = [
     "checkpoints",
     "metrics",
     "trust",
+    "inference",
     "statistics",
     "tables",
     "rendering",
     "clients",
+    "verdicts",
     "claims",
     "responses",
     "look",
@@ -167,7 +170,7 @@ def test_light_stages_load_no_heavy_library():
 
 
 def test_the_snakefile_needs_no_heavy_library():
-    code = "from fedsieve import blocks, grids, provenance, registry, settings"
+    code = "from fedsieve import blocks, claim_settings, grids, provenance, registry, settings"
     assert not (HEAVY | {"numpy"}) & loaded(code)
 
 

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fedsieve import registry
+from fedsieve.claim_settings import KINDS, claimed_grids
 from fedsieve.errors import InputError
 from fedsieve.grids import scenarios
 from fedsieve.settings import check, complete, judgements, plugin_spec, reference
@@ -471,3 +472,141 @@ def test_a_long_list_of_problems_fits_on_a_screen():
     lines = problems(changed("grids/one/ratio", list(range(1, 99))))
     assert len(lines) == 21
     assert lines[-1] == "and 78 more"
+
+
+CLAIM = {"paper": "P", "where": "Table I", "says": "so", "grid": "one"}
+ABOUT = {"metric": "accuracy", "attack": ["flip-3to2"], "ratio": [0.25], "defense": "vote"}
+BOUND = ABOUT | {"higher": True, "bound": 0.9}
+CELLS = {"ratio": 0.25, "cells": {"flip-3to2": {"vote": [92.4, 2.3]}}}
+READ = {"quote": "silent"}
+
+
+def claimed(**claim):
+    return changed("claims", {"c": {k: v for k, v in (CLAIM | claim).items() if v is not None}})
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"reaches": BOUND},
+        {"published": CELLS, "says": None},
+        {"untested": "no data", "grid": None},
+        {"reaches": BOUND, "grid": "not-there"},
+        {"reaches": BOUND | {"metric": "auc"}, "margins": {"auc": 0.02}},
+        {"published": CELLS, "readings": {"half": READ | {"attack": {"flip-3to2": "flip-half"}}}},
+        {
+            "reaches": BOUND,
+            "task": "small",
+            "readings": {"late": READ | {"task": {"small": "big"}}},
+        },
+        {"reaches": BOUND, "readings": {"eighth": READ | {"ratio": {"0.25": 0.125}}}},
+    ],
+)
+def test_a_sound_claim_passes_though_its_grids_are_not_there(claim):
+    check(claimed(**claim), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("claim", "key", "says"),
+    [
+        ({}, "claims.c", "needs one of published, beats, reaches, exceeds, near or untested"),
+        ({"reaches": BOUND, "published": CELLS}, "claims.c", "not published and reaches"),
+        ({"reaches": BOUND, "says": None}, "claims.c.says", "what the paper says"),
+        ({"reaches": BOUND, "grid": None}, "claims.c.grid", "is missing"),
+        ({"reaches": BOUND | {"metric": "auc"}}, "margins", "add auc: and a fraction"),
+        (
+            {"reaches": BOUND, "settings": {"given": 3, "of": 2}},
+            "claims.c.settings.given",
+            "3 of 2",
+        ),
+        (
+            {"published": CELLS | {"metrics": ["accuracy"]}},
+            "claims.c.published.cells.flip-3to2.vote",
+            "2 numbers for the metrics accuracy",
+        ),
+        (
+            {"exceeds": ABOUT | {"other": "none", "by": 0}},
+            "claims.c.exceeds.by",
+            "use near",
+        ),
+        (
+            {"beats": ABOUT | {"higher": True, "others": ["none"], "cells": 2}},
+            "claims.c.beats.cells",
+            "attacks x ratios are 1",
+        ),
+        (
+            {"reaches": BOUND, "readings": {"x": READ | {"defense": {"vole": "vote"}}}},
+            "claims.c.readings.x.defense.vole",
+            "did you mean 'vote'",
+        ),
+        (
+            {"reaches": BOUND, "readings": {"x": READ | {"task": {"small": "big"}}}},
+            "claims.c.readings.x.task.small",
+            "the claim has no task 'small'",
+        ),
+        (
+            {"reaches": BOUND, "readings": {"x": READ | {"ratio": {"0.5": 0.25}}}},
+            "claims.c.readings.x.ratio.0.5",
+            "has no ratio '0.5'",
+        ),
+        ({"reaches": BOUND, "readings": {"x": {}}}, "claims.c.readings.x.quote", "is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_claim_is_named_with_its_key(claim, key, says):
+    (line,) = problems(claimed(**claim))
+    assert line.startswith(f"{key}: ")
+    assert says in line
+
+
+def test_margins_are_completed_and_may_be_changed():
+    found = complete(VALID | {"margins": {"asr": 0.1, "auc": 0.02}})["margins"]
+    assert (found["accuracy"], found["asr"], found["auc"]) == (0.02, 0.1, 0.02)
+
+
+CLAIMS = sorted((ROOT / "config/claims").glob("*.yaml"))
+
+
+def mentions(claim, reading):
+    """The labels that one reading of a claim looks at, by axis."""
+    (kind,) = set(KINDS) & set(claim)
+    rule = claim[kind]
+    axes = {"task": [claim["task"]], "partition": [claim["partition"]]}
+    if kind == "published":
+        cells = rule["cells"]
+        axes |= {"attack": [*cells], "ratio": [rule["ratio"]]}
+        axes["defense"] = [defense for under in cells.values() for defense in under]
+    else:
+        others = [*rule.get("others", []), *([rule["other"]] if "other" in rule else [])]
+        axes |= {"attack": rule["attack"], "ratio": rule["ratio"]}
+        axes["defense"] = [rule["defense"], *others]
+    for axis, labels in axes.items():
+        for label in labels:
+            text = f"{label:g}" if axis == "ratio" else label
+            yield axis, reading.get(axis, {}).get(text, label)
+
+
+@pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.name)
+def test_each_reading_of_a_paper_looks_at_what_some_configuration_runs(path):
+    grids = [
+        (name, grid)
+        for config in CONFIGS
+        for name, grid in yaml.safe_load(config.read_text())["grids"].items()
+    ]
+    for name, claim in yaml.safe_load(path.read_text())["claims"].items():
+        if "untested" in claim:
+            continue
+        for label, reading in claim.get("readings", {"": {}}).items():
+            named = [
+                grid for grid_name, grid in grids if grid_name in claimed_grids(claim, reading)
+            ]
+            assert named, f"{name}, {label}"
+            for axis, wanted in mentions(claim, reading):
+                assert any(wanted in grid[axis] for grid in named), f"{name}, {label}: {wanted}"
+
+
+@pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.name)
+def test_the_claims_of_a_paper_are_sound(path):
+    content = yaml.safe_load(path.read_text())
+    check(VALID | content, SCHEMA)
+    for name, claim in content["claims"].items():
+        assert "untested" in claim or "settings" in claim or "why" in claim, name

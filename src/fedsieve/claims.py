@@ -1,208 +1,192 @@
-"""Compare what a paper says with what was measured; the verdict follows from rules, in code.
+"""Judge what a paper says by the runs of each seed, once for each reading of the paper.
 
-A claim is plain data (config ``claims``). Of each, one or several rows of the ledger follow: what
-the paper says, what was measured over how many seeds, and a verdict.
+A claim is plain data (config ``claims``). Where a paper leaves a setting open, a reading says which
+was chosen, and what in the paper speaks for it. Of each reading one or several rows of the ledger
+follow, with a verdict (``fedsieve.verdicts``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-REPRODUCED = "reproduced"
-DIRECTION = "direction only"
-REFUTED = "not reproduced"
-UNTESTED = "not testable here"
+from fedsieve.claim_settings import KINDS, PUBLISHED, claimed_grids
+from fedsieve.errors import InputError
+from fedsieve.inference import ROUNDING
+from fedsieve.verdicts import BEST_FIRST, UNTESTED, Runs, UnrunError, judge, ratio_text
 
-_UNRUN = {"here": "", "n": "", "verdict": UNTESTED, "why": "None of its cells was run."}
-"""What the ledger has on a claim about cells that its grid, as configured, leaves out."""
+AS_CONFIGURED = "as configured"
+"""The reading of a claim that lists none."""
 
-TOLERANCE = 0.01
-"""How far a mean may lie from a paper's number that is outside its interval: papers give neither
-seeds nor spread."""
-
-ROUNDING = 1e-9
-"""What sums of decimal fractions may miss a bound by."""
-
-RULES = {
-    "published": (
-        f"{REPRODUCED} if the paper's number lies in the 95 % interval or within a point of the "
-        f"mean, for accuracy and attack success alike; {DIRECTION} if one of the two does"
-    ),
-    "beats": (
-        f"{REPRODUCED} if the defense is better than all the others, by the mean, in as many cells "
-        f"as the paper says; {DIRECTION} if in more than half; a cell is one attack and ratio"
-    ),
-    "reaches": (
-        f"{REPRODUCED} if every cell's mean meets the bound; {DIRECTION} if their mean does; a "
-        "cell is one attack and ratio"
-    ),
-    "exceeds": (
-        f"{REPRODUCED} if the mean difference over cells is at least the paper's; {DIRECTION} if "
-        "it has the same sign and more than half of the cells agree with it"
-    ),
-}
-"""The rule for each kind of claim, as the ledger states it."""
+_KEYS = ["task", "partition", "attack", "ratio", "defense", "seed", "metric"]
 
 
-class _UnrunError(Exception):
-    """A grid, as configured, has none of a claim's cells."""
-
-
-def ledger(name: str, claim: Mapping[str, Any], summary: pd.DataFrame) -> list[dict[str, str]]:
-    """Rows of the ledger for one claim.
+def ledger(
+    name: str,
+    claim: Mapping[str, Any],
+    values: Mapping[str, pd.DataFrame],
+    margins: Mapping[str, float],
+) -> list[dict[str, str]]:
+    """Rows of the ledger for one claim: for each thing it says, one per reading.
 
     Args:
         name: Its label.
-        claim: ``paper``, ``where``, ``says`` and one kind of claim (a key of ``RULES``), or
-            ``untested`` with the reason.
-        summary: Means and intervals of the grid that it is about (``statistics.summarize``).
+        claim: ``paper``, ``where`` and one kind of claim (``KINDS``), or ``untested`` with
+            the reason; what else it may have is described in the schema of the configuration.
+        values: Grid -> the values of its runs (stage ``values``).
+        margins: Metric -> how far from what the paper says is still as the paper says.
 
     Returns:
-        Text by column: claim, paper, where, says, here, n, verdict, rule, why.
-    """
-    head = {"claim": name, "paper": claim["paper"], "where": claim["where"]}
-    tail = {"why": claim.get("why", "")}
-    if "untested" in claim:
-        found = [{"says": claim["says"], "here": "", "n": "", "verdict": UNTESTED, "rule": ""}]
-        return [head | found[0] | {"why": claim["untested"]}]
-    (kind,) = set(RULES) & set(claim)
-    judge = {"published": _published, "beats": _beats, "reaches": _reaches, "exceeds": _exceeds}
-    try:
-        rows = list(judge[kind](claim, claim[kind], summary))
-    except _UnrunError:
-        rows = [{"says": claim["says"], **_UNRUN}]
-    return [head | tail | row | {"rule": kind} for row in rows]
-
-
-def _published(
-    claim: Mapping[str, Any], table: Mapping[str, Any], summary: pd.DataFrame
-) -> Iterator[dict[str, str]]:
-    """A row for each cell of a paper's table: accuracy and attack success, in per cent."""
-    for attack, defenses in table["cells"].items():
-        for defense, (accuracy, asr) in defenses.items():
-            says = f"{attack}, {100 * table['ratio']:g} %, {defense}: {accuracy} / {asr}"
-            cell = _cells(summary, [attack], [table["ratio"]], [defense])
-            if cell.empty:
-                yield {"says": says, **_UNRUN}
-                continue
-            near, shown, seeds = [], [], []
-            for metric, number in (("accuracy", accuracy), ("asr", asr)):
-                row = cell[cell["metric"] == metric].iloc[0]
-                near.append(_near(row, number / 100))
-                shown.append(_mean(row))
-                seeds.append(int(row["n"]))
-            yield {
-                "says": says,
-                "here": " / ".join(shown),
-                "n": _counts(seeds),
-                **_verdict(all(near), any(near)),
-            }
-
-
-def _beats(
-    claim: Mapping[str, Any], rule: Mapping[str, Any], summary: pd.DataFrame
-) -> list[dict[str, str]]:
-    """One row: in how many cells a defense is better than all the others."""
-    means, n = _means(rule, [rule["defense"], *rule["others"]], summary)
-    sign = 1 if rule["higher"] else -1
-    others = (sign * means[rule["others"]]).max(axis=1)
-    wins = int((sign * means[rule["defense"]] > others).sum())
-    verdict = _verdict(wins >= rule["cells"], wins > len(means) / 2)
-    return [{"says": claim["says"], "here": f"in {wins} of {len(means)}", "n": n, **verdict}]
-
-
-def _reaches(
-    claim: Mapping[str, Any], rule: Mapping[str, Any], summary: pd.DataFrame
-) -> list[dict[str, str]]:
-    """One row: whether a defense's metric meets a bound everywhere."""
-    means, n = _means(rule, [rule["defense"]], summary)
-    values = means[rule["defense"]].to_numpy()
-    sign = 1 if rule["higher"] else -1
-    met = sign * values >= sign * rule["bound"] - ROUNDING
-    verdict = _verdict(met.all(), sign * values.mean() >= sign * rule["bound"])
-    low, high, mean = _range(values)
-    here = f"{low} to {high}, mean {mean}{_part(means, rule)}"
-    return [{"says": claim["says"], "here": here, "n": n, **verdict}]
-
-
-def _exceeds(
-    claim: Mapping[str, Any], rule: Mapping[str, Any], summary: pd.DataFrame
-) -> list[dict[str, str]]:
-    """One row: by how much a defense's metric is above another's, over cells."""
-    means, n = _means(rule, [rule["defense"], rule["other"]], summary)
-    difference = (means[rule["defense"]] - means[rule["other"]]).to_numpy()
-    sign = np.sign(rule["by"])
-    verdict = _verdict(
-        sign * difference.mean() >= sign * rule["by"] - ROUNDING,
-        sign * difference.mean() > 0 and (sign * difference > 0).mean() > 0.5,
-    )
-    low, high, mean = _range(difference)
-    here = f"{low} to {high} points, mean {mean}{_part(means, rule)}"
-    return [{"says": claim["says"], "here": here, "n": n, **verdict}]
-
-
-def _means(
-    rule: Mapping[str, Any], defenses: Sequence[str], summary: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
-    """Mean of a rule's metric, a row per cell and a column per defense; and over how many seeds.
-
-    A cell counts if all of the defenses have it.
+        Text by column: claim, paper, where, settings, settings_note, says, reading, default,
+        supported, here, n, verdict, best, readings, seeds, rule, grid, why. ``best`` is the best
+        verdict among the readings, and stands in the row of the default reading alone.
 
     Raises:
-        _UnrunError: where none does.
+        InputError: where values contradict each other, or a margin is missing.
     """
-    found = _cells(summary, rule["attack"], rule["ratio"], defenses)
-    found = found[found["metric"] == rule["metric"]]
-    means = found.pivot_table(index=["attack", "ratio"], columns="defense", values="mean")
-    means = means.reindex(columns=list(defenses)).dropna()
-    if means.empty:
-        raise _UnrunError
-    return means, _counts(found["n"])
+    settings = claim.get("settings", {})
+    head = {
+        "claim": name,
+        "paper": claim["paper"],
+        "where": claim["where"],
+        "settings": f"{settings['given']} of {settings['of']}" if settings else "",
+        "settings_note": settings.get("note", ""),
+    }
+    if "untested" in claim:
+        return [head | _row(says=claim["says"], verdict=UNTESTED, why=claim["untested"])]
+    margins = {**margins, **claim.get("margins", {})}
+    given = claim.get("readings", {AS_CONFIGURED: {}})
+    rows = []
+    for says, rule in _statements(claim):
+        read = [
+            _judge(name, claim, rule, reading, values, margins) | {"reading": label}
+            for label, reading in given.items()
+        ]
+        best = min((row["verdict"] for row in read), key=BEST_FIRST.index)
+        run = sum(row["verdict"] != UNTESTED for row in read)
+        read[0] |= {"default": "yes", "best": best}
+        counted = {"readings": f"{run} of {len(read)} run"}
+        rows += [head | _row(says=says, rule=kind(claim), **counted) | row for row in read]
+    return rows
 
 
-def _part(means: pd.DataFrame, rule: Mapping[str, Any]) -> str:
-    """How many of a rule's cells were run, where it is not all."""
-    wanted = len(rule["attack"]) * len(rule["ratio"])
-    return "" if len(means) == wanted else f", {len(means)} of {wanted} cells"
+def kind(claim: Mapping[str, Any]) -> str:
+    """The kind of a claim: the key of its rule."""
+    (found,) = set(KINDS) & set(claim)
+    return found
 
 
-def _verdict(reproduced: Any, direction: Any) -> dict[str, str]:
-    return {"verdict": REPRODUCED if reproduced else DIRECTION if direction else REFUTED}
+def _row(**given: str) -> dict[str, str]:
+    """A row with all its columns."""
+    columns = "says reading default supported here n verdict best readings seeds rule grid why"
+    return dict.fromkeys(columns.split(), "") | given
 
 
-def _range(values: np.ndarray) -> tuple[str, str, str]:
-    """Least, largest and mean, in per cent."""
-    low, high, mean = (_percent(v) for v in (values.min(), values.max(), values.mean()))
-    return low, high, mean
+def _statements(claim: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a claim says: one thing, or one for each cell of a published table."""
+    rule = claim[kind(claim)]
+    if "cells" not in rule or not isinstance(rule["cells"], Mapping):
+        yield claim["says"], dict(rule)
+        return
+    metrics = rule.get("metrics", PUBLISHED)
+    for attack, defenses in rule["cells"].items():
+        for defense, numbers in defenses.items():
+            says = " / ".join(map(str, numbers))
+            said = dict(zip(metrics, numbers, strict=True))
+            cell = {"attack": [attack], "ratio": [rule["ratio"]], "defense": defense}
+            yield f"{attack}, {100 * rule['ratio']:g} %, {defense}: {says}", cell | {"said": said}
 
 
-def _cells(
-    summary: pd.DataFrame,
-    attacks: Sequence[str],
-    ratios: Sequence[float],
-    defenses: Sequence[str],
-) -> pd.DataFrame:
-    kept = summary["attack"].isin(attacks) & summary["defense"].isin(defenses)
-    return summary[kept & np.isclose(summary["ratio"].to_numpy()[:, None], ratios).any(axis=1)]
+def _judge(
+    name: str,
+    claim: Mapping[str, Any],
+    rule: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    values: Mapping[str, pd.DataFrame],
+    margins: Mapping[str, float],
+) -> dict[str, str]:
+    """Judge one thing that a claim says, as one reading has it."""
+    named = claimed_grids(claim, reading)
+    tell = {"supported": reading.get("quote", ""), "grid": ", ".join(named)}
+    why = " ".join(part for part in (reading.get("why"), claim.get("why")) if part)
+    try:
+        meant = _substituted(rule, reading)
+        runs = _runs(name, claim, reading, meant, [values[g] for g in named if g in values])
+        found = judge(kind(claim), meant, runs, margins)
+    except UnrunError as error:
+        return tell | {"verdict": UNTESTED, "why": f"{error} {why}".strip()}
+    noted = f"{found.pop('note', '')} {why}".strip()
+    return tell | found | {"why": noted}
 
 
-def _near(row: pd.Series, number: float) -> bool:
-    inside = row["low"] <= number <= row["high"]
-    return bool(inside or abs(row["mean"] - number) <= TOLERANCE)
+def _substituted(rule: Mapping[str, Any], reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule with the labels that a reading puts in place of its own."""
+    attack, ratio, defense = (reading.get(axis, {}) for axis in ("attack", "ratio", "defense"))
+    changed: dict[str, Any] = {
+        "attack": [attack.get(label, label) for label in rule["attack"]],
+        "ratio": [ratio.get(ratio_text(share), share) for share in rule["ratio"]],
+    }
+    for key in ("defense", "other"):
+        if key in rule:
+            changed[key] = defense.get(rule[key], rule[key])
+    if "others" in rule:
+        changed["others"] = [defense.get(label, label) for label in rule["others"]]
+    return {**rule, **changed}
 
 
-def _mean(row: pd.Series) -> str:
-    half = row["high"] - row["mean"]
-    spread = "" if np.isnan(half) else f" ± {100 * half:.2f}"
-    return f"{100 * row['mean']:.2f}{spread}"
+def _runs(
+    name: str,
+    claim: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    rule: Mapping[str, Any],
+    tables: Sequence[pd.DataFrame],
+) -> Runs:
+    """The runs that a reading looks at, each once, of one task and partition.
+
+    Args:
+        rule: What the claim says, with the labels of the reading.
+        tables: Values of the grids of the reading that were run.
+
+    Raises:
+        UnrunError: where there are none.
+        InputError: where two grids hold other values of the same run, or several tasks or
+            partitions are there and the claim names none.
+    """
+    if not tables:
+        grids = ", ".join(claimed_grids(claim, reading)) or "a grid"
+        raise UnrunError(f"Not run: {grids}.")
+    metrics = {*rule.get("said", ()), rule.get("metric"), "asr_floor"}
+    needed = [table[table["metric"].isin(metrics)] for table in tables]
+    found = pd.concat([table[[*_KEYS, "value"]] for table in needed], ignore_index=True)
+    for axis in ("task", "partition"):
+        if axis in claim:
+            label = reading.get(axis, {}).get(claim[axis], claim[axis])
+            found = found[found[axis] == label]
+            if found.empty:
+                raise UnrunError(f"Not run: {axis} {label}.")
+        elif len(several := found[axis].unique()) > 1:
+            listed = ", ".join(map(str, several))
+            raise InputError(
+                f"claims.{name}: its grids have several values of {axis}, {listed}; give the claim "
+                f"the one it is about, {axis}:"
+            )
+    _refuse_conflicts(name, found)
+    once = found.drop_duplicates(_KEYS).assign(ratio=found["ratio"].map(ratio_text))
+    groups = once.groupby(["attack", "ratio", "defense", "metric"])
+    return {
+        (str(attack), str(ratio), str(defense), str(metric)): rows.set_index("seed")["value"]
+        for (attack, ratio, defense, metric), rows in groups
+    }
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _counts(n: Any) -> str:
-    low, high = int(min(n)), int(max(n))
-    return str(low) if low == high else f"{low} to {high}"
+def _refuse_conflicts(name: str, found: pd.DataFrame) -> None:
+    """Stop where the same run has two values, which cannot both be its result."""
+    repeated = found[found.duplicated(_KEYS, keep=False)]
+    groups = repeated.groupby(_KEYS)["value"]
+    spread = groups.max() - groups.min()
+    if not (differing := spread[spread > ROUNDING]).empty:
+        labels = " ".join(map(str, differing.index[0]))
+        raise InputError(
+            f"claims.{name}: its grids hold two values of one run, {labels}; make both tables with "
+            "the same code, or let the reading name one grid"
+        )

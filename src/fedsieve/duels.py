@@ -2,15 +2,22 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fedsieve import inference
 from fedsieve.artifacts import read_json
 from fedsieve.errors import InputError
-from fedsieve.statistics import SCENARIO, over_seeds
+from fedsieve.statistics import SCENARIO
 
 METRICS = Path("metrics.json")
+
+SEEDS_OF_INTERVAL = 8
+"""Seeds from which on an interval is shown: of fewer, t-intervals of rates hold too little."""
+
+VERDICTS = ("above", "below", "undecided", "few")
 
 _PLACE = re.compile(
     r"(?P<task>[^/]+)/(?P<partition>[^/]+)/seed(?P<seed>\d+)"
@@ -45,23 +52,52 @@ def differences(pairs: pd.DataFrame) -> pd.DataFrame:
     """Summarize first - second of each scenario over its seeds.
 
     Returns:
-        A row per scenario: means of both, and n, mean, low, high (95 % t-interval) and sd of the
-        paired differences.
+        A row per scenario: means of both; n, mean, least and greatest of the paired differences;
+        low and high, the 95 % t-interval from ``SEEDS_OF_INTERVAL`` seeds on, within -1 to 1, below
+        that NaN; p of the two-sided sign-flip test, Holm's adjustment over scenarios made; verdict:
+        above, below, undecided, or few where seeds are too few for any.
     """
-    groups = pairs.assign(difference=pairs["first"] - pairs["second"]).groupby(SCENARIO)
-    return groups[["first", "second"]].mean().join(over_seeds(groups["difference"])).reset_index()
+    rows = [
+        dict(zip(SCENARIO, labels, strict=True)) | _summary(group)
+        for labels, group in pairs.groupby(SCENARIO)
+    ]
+    table = pd.DataFrame(rows)
+    table["p"] = inference.holm(table["p"].to_numpy())
+    return table.assign(verdict=[_verdict(row) for _, row in table.iterrows()]).drop(columns="few")
+
+
+def _summary(group: pd.DataFrame) -> dict[str, Any]:
+    """What ``differences`` says of one scenario, before Holm's adjustment."""
+    found = (group["first"] - group["second"]).to_numpy(dtype=float)
+    low, high = np.nan, np.nan
+    if len(found) >= SEEDS_OF_INTERVAL:
+        ends = inference.interval(found)
+        low, high = max(ends[0], -1.0), min(ends[1], 1.0)
+    return {
+        "first": group["first"].mean(),
+        "second": group["second"].mean(),
+        "n": len(found),
+        "mean": found.mean(),
+        "least": found.min(),
+        "greatest": found.max(),
+        "low": low,
+        "high": high,
+        "p": inference.differ(found),
+        "few": len(found) < inference.fewest(found),
+    }
+
+
+def _verdict(row: pd.Series) -> str:
+    if row["few"]:
+        return "few"
+    if row["p"] > inference.LEVEL:
+        return "undecided"
+    return "above" if row["mean"] > 0 else "below"
 
 
 def tally(found: pd.DataFrame) -> dict[str, int]:
-    """Count scenarios whose interval lies above 0, below 0, or holds it; ``lone``: one seed."""
-    above, below = found["low"] > 0, found["high"] < 0
-    lone = found["n"] < 2
-    return {
-        "above": int(above.sum()),
-        "below": int(below.sum()),
-        "undecided": int((~above & ~below & ~lone).sum()),
-        "lone": int(lone.sum()),
-    }
+    """Count the scenarios of each verdict."""
+    return {name: int((found["verdict"] == name).sum()) for name in VERDICTS}
 
 
 def _values(results: Path, defense: str, metric: str) -> pd.Series:

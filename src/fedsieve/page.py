@@ -33,8 +33,10 @@ Vega takes for a path."""
 VERDICTS = {
     "reproduced": "✓",
     "direction only": "≈",
+    "inconclusive": "?",
     "not reproduced": "✗",
-    "not testable here": "\N{EN DASH}",
+    "contradicted": "‼",
+    "not tested": "\N{EN DASH}",
 }
 """Sign of each verdict of the ledger, so that it does not stand out by color alone."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsieve import registry
+from fedsieve.claim_settings import MARGINS, claim_problems
 from fedsieve.errors import InputError
 from fedsieve.grids import CLEAN_MODEL, ORACLE, UNATTACKED, n_malicious, scenarios
 from fedsieve.registry import near
@@ -69,6 +70,8 @@ def complete(config: Mapping[Any, Any]) -> dict[str, Any]:
     for section, entries in BUILT_IN.items():
         if isinstance(given := full.get(section, {}), Mapping):
             full[section] = {**copy.deepcopy(dict(entries)), **given}
+    if isinstance(given := full.get("margins", {}), Mapping):
+        full["margins"] = {**MARGINS, **given}
     if isinstance(full.get("grids"), Mapping):
         full.setdefault("run", list(full["grids"]))
     return full
@@ -108,7 +111,12 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
     content = (_redefined, _folders, _plugins, _untold, _idle_features, _unknown_labels)
-    found = itertools.chain(structure, *(find(full) for find in content), _impossible(full, faulty))
+    found = itertools.chain(
+        structure,
+        *(find(full) for find in content),
+        _impossible(full, faulty),
+        _unsound_claims(full, faulty),
+    )
     lines = list(dict.fromkeys(_line(f"{shown(key)}: {message}") for key, message in found))
     if lines:
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
@@ -244,8 +252,6 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
             yield ("grids", name, "screen", "detections", i), "detections", label
     for name, defense in _entries(config, "defenses").items():
         yield ("defenses", name, "sanitize"), "sanitizers", defense.get("sanitize")
-    for name, claim in _entries(config, "claims").items():
-        yield ("claims", name, "grid"), "grids", claim.get("grid")
     run = config.get("run")
     for i, label in enumerate(run if isinstance(run, list) else ()):
         yield ("run", i), "grids", label
@@ -380,3 +386,11 @@ def _too_late(
     if (last := max(method.get("before_rounds", [0]))) > task["rounds"] + 1:
         wrong = f"round {last} never comes: tasks.{scenario['task']}.rounds is {task['rounds']}"
         yield (*key, "before_rounds"), f"{wrong}; lower one or raise the other"
+
+
+def _unsound_claims(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem]:
+    """Yield what is wrong with the claims that fit the schema."""
+    if isinstance(margins := config.get("margins"), Mapping):
+        claims = _entries(config, "claims")
+        fitting = {k: v for k, v in claims.items() if ("claims", k) not in faulty}
+        yield from claim_problems(fitting, margins)

@@ -14,7 +14,7 @@ from snakemake.scheduling import job_scheduler
 ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from fedsieve import blocks, grids, provenance, registry, settings
+from fedsieve import blocks, claim_settings, grids, provenance, registry, settings
 from fedsieve.errors import InputError
 
 NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
@@ -270,9 +270,12 @@ def training_code(w):
     )(w)
 
 
-def claims():
-    """Claims on the grids to run."""
-    return {k: c for k, c in config["claims"].items() if c["grid"] in config["run"]}
+def claimed_grids():
+    """Grids to run that some reading of a claim looks at; without any there is no ledger."""
+    named = {
+        g for c in config["claims"].values() for g in claim_settings.claimed_grids(c)
+    }
+    return [grid for grid in config["run"] if grid in named]
 
 
 def judging_model(w):

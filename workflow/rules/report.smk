@@ -82,7 +82,7 @@ rule screenings:
 
 rule ledger:
     input:
-        lambda w: sorted({f"results/tables/{c['grid']}.csv" for c in claims().values()}),
+        expand("results/tables/{grid}-values.csv", grid=claimed_grids()),
     output:
         csv="results/claims.csv",
         md="results/claims.md",
@@ -97,12 +97,12 @@ rule ledger:
     conda:
         ENVIRONMENT
     params:
-        claims=lambda w: json.dumps(claims(), sort_keys=False),
-        tables=lambda w: "results/tables/{grid}.csv",
+        claims=lambda w: json.dumps(config["claims"], sort_keys=False),
+        margins=lambda w: json.dumps(config["margins"], sort_keys=True),
         code=code("ledger"),
     shell:
-        "python -m fedsieve ledger --claims {params.claims:q} --tables {params.tables:q}"
-        " --csv {output.csv} --md {output.md} --html {output.html} > {log} 2>&1"
+        "python -m fedsieve ledger --claims {params.claims:q} --margins {params.margins:q}"
+        " --values {input} --csv {output.csv} --md {output.md} --html {output.html} > {log} 2>&1"
 
 
 rule curves:
@@ -459,7 +459,7 @@ rule page:
         screenings=expand(
             "results/tables/{grid}-screenings.csv", grid=screening_grids()
         ),
-        claims=["results/claims.csv"] if claims() else [],
+        claims=["results/claims.csv"] if claimed_grids() else [],
         figures=[path for path in figures() if path.endswith(".png")],
     output:
         "results/report/index.html",

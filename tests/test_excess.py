@@ -136,10 +136,16 @@ def test_the_gate_is_ten_and_the_price_of_all_cells():
 
 
 def test_both_gain_and_ratio_are_needed_to_stand_out():
-    found = fixed(column(100, 190), column(1000, 1000), column(False, True))
+    found = fixed(column(100, 180), column(1000, 1000), column(False, True))
     assert found.stands_out(gate(10), 1.5)
-    assert not found.stands_out(gate(10), 2)
+    assert not found.stands_out(gate(10), 2)  # 180 / 820 is less than twice 100 / 900
     assert not found.stands_out(float(found.gain[0]), 1.5)
+
+
+def test_a_rate_that_cannot_double_stands_out_by_its_odds():
+    found = fixed(column(400, 700), column(1000, 1000), column(False, True))
+    assert found.stands_out(gate(10), 3)  # 700 / 300 is 3.5 times 400 / 600
+    assert not found.stands_out(gate(10), 4)
 
 
 @pytest.mark.parametrize("n_malicious", [1, 3, 5, 8, 9])

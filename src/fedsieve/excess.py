@@ -41,10 +41,12 @@ class Split:
     def stands_out(self, gate: float, ratio: float, least: float = 0.0) -> Bool[np.ndarray, "..."]:
         """Whether the gain passes the gate, and the high rate is well above the low one.
 
-        Well: ``ratio`` times the low rate, and ``least`` more. Sorted chance alone explains more,
+        Well: ``ratio`` times the odds (a rate of a half can hardly double, and such are those of
+        classes that look alike), and the rate ``least`` higher. Sorted chance alone explains more,
         the more clients there are: the gain must exceed that by a margin, too.
         """
-        above = (self.high_rate > ratio * self.low_rate) & (self.high_rate - self.low_rate > least)
+        high, low = self.high_rate, self.low_rate
+        above = (high * (1 - low) > ratio * low * (1 - high)) & (high - low > least)
         n = len(self.high)
         luck = self.chance * (1 + MARGIN * gate / np.sqrt(n)) - 2 * np.log(n)
         return above & (self.gain > np.maximum(gate, luck))
@@ -115,7 +117,7 @@ def off_label(
 
     Args:
         counts: Samples of each client that look like class a (axis 1) and carry label y (axis 2).
-        ratio: How many times the low rate the high one must be.
+        ratio: How many times the odds of the low rate those of the high one must be.
         least: By how much it must exceed the low one. Clients' rates differ by more than chance,
             since a network fits those that it was trained on last; what is smaller does no harm.
         tests: 1 drops the second test, for comparison.

@@ -103,8 +103,8 @@ def server(
 
     Args:
         n_clusters: For each judgement, the number of joint clusters; the last entry goes on.
-        ratio: How many times the rate of the others a flagged client's rate must be.
-        least: By how much it must exceed theirs, as a share of what looks like a class.
+        ratio: How many times the odds of the others those of a flagged client's rate must be.
+        least: By how much the rate must exceed theirs, as a share of what looks like a class.
         tests: 2, or 1 for the share of what looks like a alone.
         weighting: "lift" or "mode", see ``prototypes.profile``.
         own_cluster_test: Whether to look for clusters that a trigger has made for itself.

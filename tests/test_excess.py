@@ -8,6 +8,7 @@ from fedsieve.excess import (
     fixed,
     gate,
     off_label,
+    origins,
     own_clusters,
     posterior,
     sorted_chance,
@@ -136,10 +137,16 @@ def test_the_gate_is_ten_and_the_price_of_all_cells():
 
 
 def test_both_gain_and_ratio_are_needed_to_stand_out():
-    found = fixed(column(100, 190), column(1000, 1000), column(False, True))
+    found = fixed(column(100, 180), column(1000, 1000), column(False, True))
     assert found.stands_out(gate(10), 1.5)
-    assert not found.stands_out(gate(10), 2)
+    assert not found.stands_out(gate(10), 2)  # 180 / 820 is less than twice 100 / 900
     assert not found.stands_out(float(found.gain[0]), 1.5)
+
+
+def test_a_rate_that_cannot_double_stands_out_by_its_odds():
+    found = fixed(column(400, 700), column(1000, 1000), column(False, True))
+    assert found.stands_out(gate(10), 3)  # 700 / 300 is 3.5 times 400 / 600
+    assert not found.stands_out(gate(10), 4)
 
 
 @pytest.mark.parametrize("n_malicious", [1, 3, 5, 8, 9])
@@ -330,6 +337,67 @@ def test_a_cell_of_fewer_than_twenty_samples_is_no_cluster_of_its_own():
     counts[0, 12, 0] = 19
     assert not cells(counts)
     assert cells(counts, least=19) == {(0, 12, 0)}
+
+
+OVERLAP = np.array([[900, 0, 100], [20, 780, 200], [100, 100, 800]])
+"""T-shirts, pullovers and shirts by what they look like (rows) and their label."""
+
+SHIRTS_AS_T_SHIRTS = np.array([[1000, 0, 0], [220, 780, 0], [900, 100, 0]])
+
+LOOKS_PULLOVER = (3, 1, 0)
+"""The fourth client's pullovers by looks, labeled T-shirt."""
+
+
+def told(*clients):
+    """Origins and shares beside three honest clients."""
+    counts = np.stack([OVERLAP] * 3 + list(clients))
+    return origins(counts, off_label(counts))
+
+
+def test_the_origin_of_a_flip_is_the_label_that_is_missing_not_the_class_that_it_looks_like():
+    origin, share = told(SHIRTS_AS_T_SHIRTS)
+    assert origin[3].tolist() == [[-1, -1, -1], [2, -1, -1], [2, -1, -1]]
+    assert share[3, 1:, 0] == pytest.approx(1)
+    assert (origin[:3] == -1).all()
+    assert (share[:3] == 0).all()
+
+
+def test_of_an_attack_on_all_that_looks_alike_no_label_is_the_sure_origin():
+    _, share = told(OVERLAP + [[0, 0, 0], [340, -240, -100], [0, 0, 0]])
+    assert share[LOOKS_PULLOVER] == pytest.approx(240 / 340)
+
+
+def test_a_surplus_of_other_labels_is_held_against_the_share():
+    counts = np.array([[[20, 600, 380, 0]] * 4] * 3 + [[[320, 400, 230, 50]] * 4])
+    excess = np.zeros((4, 4, 4))
+    excess[LOOKS_PULLOVER] = 0.3
+    # of 200 pullovers that are missing, 50 may have become label 3
+    assert origins(counts, excess)[1][LOOKS_PULLOVER] == pytest.approx((200 - 50) / 300)
+
+
+def test_where_all_clients_are_flagged_in_a_row_nobody_shows_what_is_missing():
+    counts = np.stack([OVERLAP, SHIRTS_AS_T_SHIRTS])
+    excess = np.zeros((2, 3, 3))
+    excess[0, 1, 2] = excess[1, 1, 0] = 0.2
+    origin, share = origins(counts, excess)
+    assert (origin == -1).all()
+    assert (share == 0).all()
+
+
+@pytest.mark.parametrize(("missing", "known"), [(8, False), (13, True)])
+def test_no_more_missing_than_chance_explains_tells_no_origin(missing, known):
+    # 20 expected; two standard deviations are 2 sqrt(100 x 0.2 x 0.8 x (1 + 1/30)) = 8.1
+    excess = np.zeros((4, 3, 3))
+    excess[LOOKS_PULLOVER] = missing / 100
+    row = np.array([[90, 0, 10], [2 + missing, 78, 20 - missing], [10, 10, 80]])
+    counts = np.stack([OVERLAP] * 3 + [row])
+    assert (origins(counts, excess)[0][LOOKS_PULLOVER] == 2) == known
+
+
+def test_clients_without_samples_have_no_origins_and_are_no_error():
+    origin, share = told(np.zeros((3, 3), int))
+    assert (origin == -1).all()
+    assert (share == 0).all()
 
 
 def test_the_posterior_by_hand():

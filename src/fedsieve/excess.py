@@ -19,6 +19,9 @@ With ten clients and ten classes that is no more than the gate asks; of a hundre
 each class that are drawn alike, one table in six still has a flagged cell; without it a dozen.
 """
 
+BY_CHANCE = 2.0
+"""Standard deviations of chance below which a label is not missing."""
+
 Counts = Int64[np.ndarray, "clients ..."]
 
 
@@ -41,10 +44,12 @@ class Split:
     def stands_out(self, gate: float, ratio: float, least: float = 0.0) -> Bool[np.ndarray, "..."]:
         """Whether the gain passes the gate, and the high rate is well above the low one.
 
-        Well: ``ratio`` times the low rate, and ``least`` more. Sorted chance alone explains more,
+        Well: ``ratio`` times the odds (a rate of a half can hardly double, and such are those of
+        classes that look alike), and the rate ``least`` higher. Sorted chance alone explains more,
         the more clients there are: the gain must exceed that by a margin, too.
         """
-        above = (self.high_rate > ratio * self.low_rate) & (self.high_rate - self.low_rate > least)
+        high, low = self.high_rate, self.low_rate
+        above = (high * (1 - low) > ratio * low * (1 - high)) & (high - low > least)
         n = len(self.high)
         luck = self.chance * (1 + MARGIN * gate / np.sqrt(n)) - 2 * np.log(n)
         return above & (self.gain > np.maximum(gate, luck))
@@ -115,7 +120,7 @@ def off_label(
 
     Args:
         counts: Samples of each client that look like class a (axis 1) and carry label y (axis 2).
-        ratio: How many times the low rate the high one must be.
+        ratio: How many times the odds of the low rate those of the high one must be.
         least: By how much it must exceed the low one. Clients' rates differ by more than chance,
             since a network fits those that it was trained on last; what is smaller does no harm.
         tests: 1 drops the second test, for comparison.
@@ -140,6 +145,45 @@ def off_label(
     low = np.where(np.isnan(low), weak.low_rate, low)
     excess = np.maximum(counts - low * alike, 0) / np.maximum(alike, 1)
     return np.where(flagged | more, excess, 0.0)
+
+
+def origins(
+    counts: Int64[np.ndarray, "clients classes classes"],
+    excess: Float[np.ndarray, "clients classes classes"],
+) -> tuple[
+    Int64[np.ndarray, "clients classes classes"], Float[np.ndarray, "clients classes classes"]
+]:
+    """Tell from which label a client has flipped, by what is missing beside what is in excess.
+
+    The clients without a flagged cell in row a show how often what looks like class a carries each
+    label. What a flagged client has more of y than that, it has less of the labels that it flipped.
+    So classes may look alike: if a fifth of what looks like a pullover is labeled shirt, and a
+    client labels none of it shirt but a fifth more of it T-shirt, those are its shirts.
+
+    Args:
+        counts: As of ``off_label``.
+        excess: As from ``off_label``.
+
+    Returns:
+        For each client and cell, the label that is most missing in its row, and the share of the
+        cell's surplus that carried it, at least: as if all that other labels have in surplus had
+        come from it, too. -1 and 0 in cells that are not flagged, in rows that are flagged at
+        every client, and where no more is missing than chance explains.
+    """
+    flagged = excess > 0
+    shown = np.where(flagged.any(axis=2, keepdims=True), 0, counts).sum(axis=0)
+    n_shown = np.maximum(shown.sum(axis=1, keepdims=True), 1)
+    rate = shown / n_shown
+    n = counts.sum(axis=2, keepdims=True)
+    chance = np.sqrt(n * rate * (1 - rate) * (1 + n / n_shown))
+    surplus = np.maximum(counts - n * rate, 0)
+    missing = np.maximum(n * rate - counts, 0)
+    missing[missing <= BY_CHANCE * chance] = 0
+    elsewhere = surplus.sum(axis=2, keepdims=True) - surplus
+    taken = missing.max(axis=2, keepdims=True) - elsewhere
+    share = np.clip(taken / np.maximum(surplus, 1), 0, 1)
+    share[~flagged | (surplus == 0)] = 0
+    return np.where(share > 0, missing.argmax(axis=2, keepdims=True), -1), share
 
 
 def own_clusters(

@@ -133,19 +133,86 @@ def test_the_mean_counts_only_at_last():
         assert any(alike) == all(alike) == (exchange < sieve.LAST)
 
 
-def test_nothing_is_repaired_where_the_network_is_not_seen_or_not_sure():
+def repaired(views, **spec):
+    return np.concatenate([verdict.repaired for verdict in judged(views, **spec).verdicts])
+
+
+def test_counts_of_clusters_tell_the_true_labels_before_any_network_is_seen():
+    views, truths, poisons = federation(flipping=(0, 3))
+    expected = np.where(np.concatenate(poisons), np.concatenate(truths), -1)
+    assert (repaired(only("raw", views)) == expected).all()
+
+
+def overlapping(alike=(3,), flipped=(3,), malicious=(0, 3), n_samples=400):
+    """Views where half of some classes lie where class 4 does, and the network sees 4 there.
+
+    Malicious clients label what they flip as 2. Also what was flipped, and the true classes.
+    """
+    views, truths, flips = [], [], []
+    for view, truth, _ in zip(*federation(n_samples=n_samples), strict=True):
+        hidden = np.isin(truth, alike) & (np.arange(n_samples) % 2 == 0)
+        seen = np.where(hidden, 4, truth)
+        features = WHERE[seen] + np.random.default_rng(view.client).normal(
+            size=(n_samples, N_FEATURES)
+        )
+        network = 0.9 * np.eye(N_CLASSES)[seen] + 0.1 / N_CLASSES
+        flip = np.isin(truth, flipped) & (view.client in malicious)
+        layers = {"raw": features.astype(np.float32), "output": network.astype(np.float32)}
+        views.append(replace(view, layers=layers, labels=np.where(flip, 2, truth)))
+        truths.append(truth)
+        flips.append(flip)
+    return views, np.concatenate(truths), np.concatenate(flips)
+
+
+@pytest.mark.parametrize("by", ["clusters", "network"])
+def test_where_classes_overlap_flips_get_the_label_that_is_missing_not_that_they_look_like(by):
+    views, truth, flip = overlapping()
+    assert (repaired(views, by=[by]) == np.where(flip, truth, -1)).all()
+
+
+def test_by_looks_they_get_the_label_that_they_look_like():
+    views, _, flip = overlapping()
+    hidden = flip & np.tile(np.arange(400) % 2 == 0, 6)
+    assert (repaired(views, by=["network"], repair_by="looks")[hidden] == 4).all()
+
+
+def test_where_two_overlapping_classes_are_flipped_together_nothing_of_the_overlap_is_repaired():
+    views, _, flip = overlapping(alike=(3, 1), flipped=(3, 1))
+    labels = repaired(views)
+    hidden = np.tile(np.arange(400) % 2 == 0, 6)
+    assert (labels[flip & hidden] == -1).all()
+    assert (labels[flip & ~hidden] >= 0).all()
+
+
+def test_honest_clients_lose_nothing_where_classes_overlap():
+    assert not np.concatenate(dropped(overlapping(malicious=())[0])).any()
+
+
+def test_nothing_is_repaired_above_one():
+    views, _, _ = federation(flipping=(0, 3))
+    for by in ("counts", "looks"):
+        assert (repaired(views, repair_by=by, repair_above=1.1) == -1).all()
+
+
+def test_nothing_is_repaired_by_looks_where_the_network_is_not_seen_or_not_sure():
     views, _, _ = federation(flipping=(0, 3))
     for own, spec in ((only("raw", views), {}), (views, {"repair_above": 0.95})):
-        repaired = np.concatenate([verdict.repaired for verdict in judged(own, **spec).verdicts])
-        assert (repaired == -1).all()
+        assert (repaired(own, repair_by="looks", **spec) == -1).all()
 
 
-def test_nothing_is_repaired_where_clusters_and_network_disagree():
+def test_nothing_is_repaired_by_looks_where_clusters_and_network_disagree():
     views, _, _ = federation(flipping=(0, 3))
-    misled = [np.roll(view.layers["output"], 1, axis=1) for view in views]
-    found = judged(changed(views, output=misled)).verdicts
-    assert not found[0].keep.all()
-    assert all((verdict.repaired == -1).all() for verdict in found)
+    misled = changed(views, output=[np.roll(view.layers["output"], 1, axis=1) for view in views])
+    assert np.concatenate(dropped(misled)).any()
+    assert (repaired(misled, repair_by="looks") == -1).all()
+
+
+def test_nothing_is_repaired_that_one_layer_tells_nothing_of():
+    views, _, flips = federation(flipping=(0, 3))
+    noise = RNG.normal(size=(6, 200, 3)).astype(np.float32)
+    two = changed(only("raw", views), noise=noise)
+    assert np.concatenate(dropped(two))[np.concatenate(flips)].all()
+    assert (repaired(two) == -1).all()
 
 
 def test_what_is_dropped_is_not_repaired_with_its_own_label_nor_is_what_is_kept():
@@ -303,7 +370,7 @@ def test_bytes_are_counted_by_hand():
     n, k, f, c = 6, 8, N_FEATURES, N_CLASSES
     centers, sizes, table, square = 4 * k * f, 8 * k, 8 * k * c, 8 * c * c
     up = 4 * (centers + sizes) + 2 * table + 2 * table + 3 * square
-    down = 4 * centers + 3 * (table + n * k * c) + 3 * n * square
+    down = 4 * centers + 3 * (table + n * k * c) + (3 + 2) * n * square
     assert judged(only("raw", federation()[0])).sent == n * (up + down)
 
 
@@ -337,6 +404,11 @@ def test_features_that_are_not_finite_are_refused_by_name(layer):
     view = federation()[0][2]
     view.layers[layer][7, 3] = np.nan
     assert f"features {layer} of client 2 are not finite" in refused(view)
+
+
+def test_an_unknown_way_to_repair_is_refused():
+    with pytest.raises(InputError, match="repair_by: 'taste' is neither counts nor looks"):
+        judged(only("raw", federation()[0]), repair_by="taste")
 
 
 @pytest.mark.parametrize("wrong", [{"weighting": "vote"}, {"tests": 3}])

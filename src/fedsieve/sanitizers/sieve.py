@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64
 
 from fedsieve import prototypes
 from fedsieve.errors import InputError, check_single_label
-from fedsieve.excess import off_label, own_clusters, posterior
+from fedsieve.excess import off_label, origins, own_clusters, posterior
 from fedsieve.records import Message, View
 
 EXCHANGES = 10
@@ -103,15 +103,16 @@ def server(
 
     Args:
         n_clusters: For each judgement, the number of joint clusters; the last entry goes on.
-        ratio: How many times the rate of the others a flagged client's rate must be.
-        least: By how much it must exceed theirs, as a share of what looks like a class.
+        ratio: How many times the odds of the others those of a flagged client's rate must be.
+        least: By how much the rate must exceed theirs, as a share of what looks like a class.
         tests: 2, or 1 for the share of what looks like a alone.
         weighting: "lift" or "mode", see ``prototypes.profile``.
         own_cluster_test: Whether to look for clusters that a trigger has made for itself.
 
     Returns:
         To the clients: "prototypes", or what each is like ("profile"), or for each client the
-        "excess" of each cell. The server keeps the counts, for the record.
+        "excess" of each cell, and at last its "origin" and the "share" of it that is known to be
+        from there. The server keeps the counts, for the record.
     """
     if weighting not in ("lift", "mode"):
         raise InputError(f"sanitizer sieve: weighting: {weighting!r} is neither lift nor mode")
@@ -134,6 +135,9 @@ def server(
             alike = np.stack([m["alike"] for m in said])
             answer = {"excess": off_label(alike, ratio=ratio, least=least, tests=tests)}
             known = known | answer | {"alike": alike}
+            if exchange == LAST:
+                label, share = origins(alike, answer["excess"])
+                answer = answer | {"origin": label, "share": share}
         broadcast |= _named(layer, answer)
         after |= _named(layer, known)
     return broadcast, after
@@ -146,8 +150,7 @@ def keep(
     found = np.ones(len(view.labels), bool)
     for layer in _layers([broadcast]):
         known, excess = _part(memory, layer), _part(broadcast, layer)["excess"]
-        looks = known["likeness"] if known else view.layers[OUTPUT]
-        found &= _kept(view, looks, excess, _at(tau, judgement))
+        found &= _kept(view, _looks(view, known), excess, _at(tau, judgement))
         if known:
             found &= ~known["own"][known["near"][:, 0], view.labels]
     return found
@@ -160,25 +163,62 @@ def repair(
     *,
     judgement: int,
     tau: Sequence[float] = TAU,
+    repair_by: str = "counts",
     repair_above: float = 0.8,
 ) -> Int64[np.ndarray, " samples"]:
-    """Label dropped samples anew where clusters and network agree and both are sure.
+    """Label dropped samples anew where there is evidence of what their label was.
 
     It gives a malicious client samples of the class back that it has flipped away.
 
     Args:
-        repair_above: Probability that both must give the label; above 1 repairs nothing.
+        repair_by: "counts": with the label that is missing at the client among what looks the same
+            (``origins``). "looks": with the class that clusters and network agree on, for
+            comparison; where classes overlap both are sure of the wrong one.
+        repair_above: What each layer must reach: by counts, the probability that a sample is
+            mislabeled times the share of such that had the label before; by looks, the probability
+            of the class. Above 1 repairs nothing.
+
+    Raises:
+        InputError: for another ``repair_by``.
     """
-    nothing = np.full(len(view.labels), -1)
+    if repair_by not in ("counts", "looks"):
+        raise InputError(f"sanitizer sieve: repair_by: {repair_by!r} is neither counts nor looks")
+    tell = _missing if repair_by == "counts" else _looked
+    label, sure = tell(view, broadcast, memory)
+    dropped = ~keep(view, broadcast, memory, judgement=judgement, tau=tau)
+    return np.where(dropped & (label != view.labels) & (sure >= repair_above), label, -1)
+
+
+def _missing(
+    view: View, broadcast: Message, memory: Message
+) -> tuple[Int64[np.ndarray, " samples"], Float[np.ndarray, " samples"]]:
+    """Label that each sample had before, by what is missing, and how sure the layers are of it.
+
+    As sure as the least sure layer; 0 where they tell different labels.
+    """
+    labels, sures = [], []
+    for layer in _layers([broadcast]):
+        told, looks = _part(broadcast, layer), _looks(view, _part(memory, layer))
+        cell = view.client, looks.argmax(axis=1), view.labels
+        labels.append(told["origin"][cell])
+        mislabeled = posterior(looks, view.labels, told["excess"][view.client])
+        sures.append(told["share"][cell] * mislabeled)
+    agree = np.all(np.equal(labels, labels[0]), axis=0)
+    return labels[0], np.where(agree, np.min(sures, axis=0), 0.0)
+
+
+def _looked(
+    view: View, broadcast: Message, memory: Message
+) -> tuple[Int64[np.ndarray, " samples"], Float[np.ndarray, " samples"]]:
+    """Class that each sample looks like to the network, and how sure it and the clusters are."""
     if OUTPUT not in view.layers:
-        return nothing
-    known = [_part(memory, layer) for layer in _layers([memory])]
-    opinions = [view.layers[OUTPUT], *(own["likeness"] for own in known)]
+        return view.labels, np.zeros(len(view.labels))
+    known = [_part(memory, layer)["likeness"] for layer in _layers([memory])]
+    opinions = [view.layers[OUTPUT], *known]
     label = opinions[0].argmax(axis=1)
-    sure = ~keep(view, broadcast, memory, judgement=judgement, tau=tau) & (label != view.labels)
-    for opinion in opinions:
-        sure &= (opinion.argmax(axis=1) == label) & (opinion.max(axis=1) >= repair_above)
-    return np.where(sure, label, nothing)
+    agree = np.all([opinion.argmax(axis=1) == label for opinion in opinions], axis=0)
+    sure = np.min([opinion.max(axis=1) for opinion in opinions], axis=0)
+    return label, np.where(agree, sure, 0.0)
 
 
 def _check(view: View, how: str) -> None:
@@ -225,6 +265,11 @@ def _informed(view: View, known: Message, told: Message, *, blend: bool) -> Mess
     if blend:
         looks = (looks + view.layers[OUTPUT]) / 2
     return known | {"likeness": looks, "own": told["own"][view.client]}
+
+
+def _looks(view: View, known: Message) -> Float[np.ndarray, "samples classes"]:
+    """What the samples look like by a layer's clusters, or by the network's output."""
+    return known["likeness"] if known else view.layers[OUTPUT]
 
 
 def _kept(

@@ -74,6 +74,7 @@ ORDER = [
     "bars",
     "timing",
     "maps",
+    "boundaries",
     "heatmaps",
     "quality",
     "tidy",
@@ -96,6 +97,7 @@ ORDER = [
 SIBLINGS = {
     ("attacks.hybrid", "attacks.label_flip"),
     ("attacks.hybrid", "attacks.backdoor"),
+    ("attacks.random_flip", "attacks.label_flip"),
 }
 """The plug-ins that are made of others."""
 

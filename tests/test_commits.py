@@ -10,8 +10,11 @@ from needed import absent
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
-HASH = re.compile(r"(?<![-\w/])(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}(?![-\w])")
-"""Seven digits or more of which some are letters; a UUID's part has a hyphen beside it."""
+HASH = re.compile(
+    r"(?<![-\w/])(?:(?<=commit )|(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f]))[0-9a-f]{7,40}(?![-\w])"
+)
+"""Seven digits or more of which some are letters, but after the word commit; a UUID's part has a
+hyphen beside it."""
 
 
 def named(path):
@@ -31,8 +34,8 @@ def history():
 
 
 def test_a_hash_is_told_from_words_numbers_and_parts_of_other_names():
-    text = "at a6f30cd, `5e50868`; 1234567, defaced, GPU-5c89852c-..., 12ab, 1e-09"
-    assert HASH.findall(text) == ["a6f30cd", "5e50868"]
+    text = "at a6f30cd, `5e50868`; 1234567, defaced, GPU-5c89852c-..., 12ab, 1e-09, commit 8914731"
+    assert HASH.findall(text) == ["a6f30cd", "5e50868", "8914731"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ QUIETLY := $(SNAKEMAKE) --quiet rules reason > /dev/null || $(SNAKEMAKE)
 # A warning is an error; the variable silences an announcement of the theme's makers.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: help demo test check audit bench docs new lock assumptions report clean
+.PHONY: help demo test check audit bench docs new lock assumptions ledger report clean
 
 help:
 	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
@@ -27,6 +27,7 @@ help:
 	@echo "                  puts it elsewhere"
 	@echo "make lock         resolve pyproject.toml to exact versions"
 	@echo "make assumptions  gather every ASSUME into docs/assumptions.md"
+	@echo "make ledger       judge all claims by the published values, into docs/reproduction/ledger.md"
 	@echo "make clean        delete the environment (results stay)"
 	@echo "PYTHON=$(PYTHON) CORES=$(CORES) can be set on the command line."
 
@@ -86,6 +87,9 @@ lock: $(STAMP)
 
 assumptions: $(STAMP)
 	$(BIN)/python docs/assumptions.py
+
+ledger: $(STAMP)
+	$(BIN)/python docs/ledger.py
 
 clean:
 	rm -rf $(VENV)

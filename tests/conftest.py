@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 from needed import absent
+from small import MODEL, N_CLIENTS, SANITIZER
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # or each test process would lease a card
 
@@ -23,13 +24,10 @@ settings.register_profile("fedsieve", deadline=None)
 settings.load_profile("fedsieve")
 torch.set_num_threads(1)
 
-N_CLIENTS = 5
-MODEL = {"use": "cnn2", "padding": 1, "hidden": 16, "channels": [4, 8]}
 SGD = {"epochs": 1, "batch_size": 16, "lr": 0.05, "momentum": 0.9, "weight_decay": 0.001}
 TASK = {"model": MODEL, "rounds": 3, "cohort": 4, "sampling": "stratified", "local": SGD}
 TASK["warmup"] = {"rounds": 2, "steps": 5}
 FLIP = {"use": "label_flip", "source": 3, "target": 2}
-SANITIZER = {"use": "cluster_majority", "n_clusters": 10}
 
 
 @pytest.fixture(scope="session")

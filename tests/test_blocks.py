@@ -1,7 +1,7 @@
 import pytest
-from conftest import MODEL, N_CLIENTS, SANITIZER
 from hypothesis import given
 from hypothesis import strategies as st
+from small import MODEL, N_CLIENTS, SANITIZER
 
 from fedsieve import blocks
 

@@ -11,6 +11,7 @@ from docutils.core import publish_parts
 TITLES = {
     "success": "Accuracy and attack success at the end",
     "curves": "Accuracy and attack success over the rounds",
+    "boundary": "Where a label flip begins to win",
     "sanitization": "Poison found and clean samples lost",
     "caught": "Samples caught, missed and lost",
     "flags": "Clients and cells flagged",

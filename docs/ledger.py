@@ -63,24 +63,19 @@ def _counts(rows: pd.DataFrame) -> str:
 
 
 def _tested(rows: pd.DataFrame) -> str:
-    head = [
-        "where",
-        "the paper says",
-        "reading",
-        "settings given",
-        "here",
-        "seeds",
-        "verdict",
-        "it would take",
+    """A line per reading that was run; what the paper says stands in the first of several."""
+    lines = [
+        ["the paper says (settings given)", "reading", "here", "seeds", "verdict"],
+        ["---"] * 5,
     ]
-    lines = [head, ["---"] * len(head)]
-    for row in rows.to_dict("records"):
-        default = " (default)" if row["default"] else ""
-        verdict = f"**{row['verdict']}**"
-        lines.append(
-            [row["where"], row["says"], row["reading"] + default, row["settings"]]
-            + [row["here"], row["n"], verdict, row["seeds"] and f"{row['seeds']} seeds"]
-        )
+    for (_, says), part in rows.groupby(["claim", "says"], sort=False):
+        for number, row in enumerate(part.to_dict("records")):
+            given = f" ({row['settings']})" if row["settings"] else ""
+            said = "" if number else f"{row['where']}: {says}{given}"
+            default = " (default)" if row["default"] else ""
+            wanted = f"; it would take {row['seeds']}" if row["seeds"] else ""
+            verdict = f"**{row['verdict']}**{wanted}"
+            lines.append([said, row["reading"] + default, row["here"], row["n"], verdict])
     return _markdown(lines)
 
 

@@ -113,7 +113,8 @@ def workspace(tmp_path_factory):
     unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for part in ("workflow", "config", "envs", "profiles", "src", "tests/contracts"):
         shutil.copytree(ROOT / part, root / part, ignore=unwanted)
-    for part in ("Snakefile", "pyproject.toml", "tests/conftest.py", "tests/needed.py"):
+    helpers = ("tests/conftest.py", "tests/needed.py", "tests/small.py")
+    for part in ("Snakefile", "pyproject.toml", *helpers):
         shutil.copy(ROOT / part, root / part)
     for (kind, name), code in EXAMPLES.items():
         (root / f"src/fedsieve/{kind}/{name}.py").write_text(code)

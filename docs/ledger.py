@@ -11,10 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
-from fedsieve.claim_settings import MARGINS
-from fedsieve.stages.ledger import judged
+from fedsieve.stages.ledger import markdown_table
+from fedsieve.tools.judge import judge_files
 from fedsieve.verdicts import UNTESTED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,16 +23,6 @@ PAGE = ROOT / "docs/reproduction/ledger.md"
 TABLE = PAGE.with_suffix(".csv")
 
 _MARK = r"(<!-- {name} -->\n).*?(<!-- end -->)"
-
-
-def judge() -> pd.DataFrame:
-    """A row per claim, or number that one says, and reading."""
-    content = [yaml.safe_load(path.read_text()) for path in CLAIMS]
-    claims = {name: claim for part in content for name, claim in part["claims"].items()}
-    margins = dict(MARGINS)
-    for part in content:
-        margins |= part.get("margins", {})
-    return judged(claims, margins, VALUES)
 
 
 def page(text: str, rows: pd.DataFrame) -> str:
@@ -76,7 +65,7 @@ def _tested(rows: pd.DataFrame) -> str:
             wanted = f"; it would take {row['seeds']}" if row["seeds"] else ""
             verdict = f"**{row['verdict']}**{wanted}"
             lines.append([said, row["reading"] + default, row["here"], row["n"], verdict])
-    return _markdown(lines)
+    return markdown_table(lines)
 
 
 def _untested(rows: pd.DataFrame) -> str:
@@ -86,14 +75,10 @@ def _untested(rows: pd.DataFrame) -> str:
         if (part["verdict"] == UNTESTED).all():
             first = part.iloc[0]
             lines.append([first["where"], says, first["why"]])
-    return _markdown(lines)
-
-
-def _markdown(lines: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+    return markdown_table(lines)
 
 
 if __name__ == "__main__":
-    judgement = judge()
+    judgement = judge_files(CLAIMS, VALUES)
     TABLE.write_text(judgement.to_csv(index=False))
     PAGE.write_text(page(PAGE.read_text(), judgement))

@@ -10,7 +10,7 @@ LEDGER = runpy.run_path(str(ROOT / "docs/ledger.py"))
 
 @pytest.fixture(scope="module")
 def rows():
-    return LEDGER["judge"]()
+    return LEDGER["judge_files"](LEDGER["CLAIMS"], LEDGER["VALUES"])
 
 
 def test_the_ledger_is_what_the_published_values_give(rows):

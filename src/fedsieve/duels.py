@@ -10,12 +10,9 @@ import pandas as pd
 from fedsieve import inference
 from fedsieve.artifacts import read_json
 from fedsieve.errors import InputError
-from fedsieve.statistics import SCENARIO
+from fedsieve.statistics import ENOUGH, SCENARIO
 
 METRICS = Path("metrics.json")
-
-SEEDS_OF_INTERVAL = 8
-"""Seeds from which on an interval is shown: of fewer, t-intervals of rates hold too little."""
 
 VERDICTS = ("above", "below", "undecided", "few")
 
@@ -53,7 +50,7 @@ def differences(pairs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row per scenario: means of both; n, mean, least and greatest of the paired differences;
-        low and high, the 95 % t-interval from ``SEEDS_OF_INTERVAL`` seeds on, within -1 to 1, below
+        low and high, the 95 % t-interval from ``ENOUGH`` seeds on, within -1 to 1, below
         that NaN; p of the two-sided sign-flip test, Holm's adjustment over scenarios made; verdict:
         above, below, undecided, or few where seeds are too few for any.
     """
@@ -70,7 +67,7 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
     """What ``differences`` says of one scenario, before Holm's adjustment."""
     found = (group["first"] - group["second"]).to_numpy(dtype=float)
     low, high = np.nan, np.nan
-    if len(found) >= SEEDS_OF_INTERVAL:
+    if len(found) >= ENOUGH:
         ends = inference.interval(found)
         low, high = max(ends[0], -1.0), min(ends[1], 1.0)
     return {

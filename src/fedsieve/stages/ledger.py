@@ -105,5 +105,9 @@ def to_markdown(shown: pd.DataFrame, note: str) -> str:
     """The table in Markdown, cells as long as their text: quotes would widen every row."""
     table = shown.reset_index()
     lines = [[*table.columns], ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    text = "\n".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |" for line in lines)
-    return f"{text}\n\n{note}\n"
+    return f"{markdown_table(lines)}\n\n{note}\n"
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Write lines of cells, the headings and dashes first, as a table in Markdown."""
+    return "\n".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |" for line in lines)

@@ -5,10 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from fedsieve import duels
-from fedsieve.duels import SEEDS_OF_INTERVAL
 from fedsieve.inference import FEWEST, FEWEST_BIMODAL
 from fedsieve.rendering import to_markdown
-from fedsieve.statistics import SCENARIO, percent
+from fedsieve.statistics import ENOUGH, SCENARIO, percent
 
 _SAID = {"undecided": "undecided", "few": "too few seeds"}
 
@@ -42,7 +41,7 @@ def compare(
     ).set_index(pd.MultiIndex.from_frame(found[SCENARIO]))
     note = (
         f"{metric} in per cent; difference: {first} - {second}, mean (least to greatest over "
-        f"seeds), from {SEEDS_OF_INTERVAL} seeds on mean [95 % t-interval]; p: exact sign-flip "
+        f"seeds), from {ENOUGH} seeds on mean [95 % t-interval]; p: exact sign-flip "
         f"test, paired by seed, both ways, Holm over the {len(found)} scenarios. Fewer than "
         f"{FEWEST} seeds decide nothing, nor fewer than {FEWEST_BIMODAL} where two differences lie "
         "more than 20 points apart."
@@ -56,7 +55,7 @@ def compare(
 
 
 def _difference(row: pd.Series) -> str:
-    if row["n"] < SEEDS_OF_INTERVAL:
+    if row["n"] < ENOUGH:
         return f"{_shown(row['mean'])} ({_shown(row['least'])} to {_shown(row['greatest'])})"
     return f"{_shown(row['mean'])} [{_shown(row['low'])}, {_shown(row['high'])}]"
 

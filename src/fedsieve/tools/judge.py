@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from fedsieve.artifacts import write_text
@@ -38,15 +39,24 @@ def judge(
         md: Where to write the ledger as a table in Markdown, with the rules in words.
         csv: Where to write it with all its columns.
     """
-    content = [_content(path) for path in claims]
-    margins = {**MARGINS, **_joined("margins", claims, content)}
-    rows = judged(_joined("claims", claims, content), margins, values)
+    rows = judge_files(claims, values)
     for path in csv:
         write_text(path, rows.to_csv(index=False))
     for path in md:
         write_text(path, to_markdown(*to_show(rows)))
     for verdict, count in rows["verdict"].value_counts().items():
         print(f"{count:4} {verdict}")
+
+
+def judge_files(claims: Sequence[Path], values: Sequence[Path]) -> pd.DataFrame:
+    """Judge the claims of these files by the values of those: a row per claim and reading.
+
+    Raises:
+        InputError: naming the file that cannot be used, and why.
+    """
+    content = [_content(path) for path in claims]
+    margins = {**MARGINS, **_joined("margins", claims, content)}
+    return judged(_joined("claims", claims, content), margins, values)
 
 
 def _content(path: Path) -> dict[str, Any]:

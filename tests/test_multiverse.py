@@ -60,6 +60,16 @@ def test_variance_is_shared_out_by_the_means_of_options():
     assert found["seeding"] == pytest.approx(0, abs=1e-12)
 
 
+def test_the_nearest_reading_is_chosen_by_all_eight_numbers_on_the_seeds_of_the_search():
+    search = [
+        *rows(0, 1, fdsd=(0.9243, 0.1)),  # 7.68 points off in one number of eight
+        *rows(1, 1, auror=(0.8346, 0.353), krum=(0.8667, 0.1142)),  # 5 and 4 points in two
+    ]
+    shown = rows(0, 6, fdsd=(0.1, 0.9))
+    assert MULTIVERSE["nearest"](pd.DataFrame(search)) == 0
+    assert MULTIVERSE["searched"](pd.DataFrame(search + shown)).equals(pd.DataFrame(search))
+
+
 def test_the_figure_is_drawn_from_a_file(tmp_path):
     base = {choice: next(iter(options)) for choice, options in CHOICES.items()}
     table = pd.DataFrame([base | row for seed in (1, 2) for row in rows(0, seed)])

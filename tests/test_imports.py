@@ -23,6 +23,7 @@ ORDER = [
     "grids",
     "blocks",
     "schema",
+    "configfiles",
     "claim_settings",
     "settings",
     "leases",

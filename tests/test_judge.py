@@ -93,7 +93,7 @@ def test_a_file_with_faults_is_named_with_the_key(tmp_path, content, says):
 
 def test_text_that_is_no_yaml_is_named(tmp_path):
     (tmp_path / "a.yaml").write_text("claims: [")
-    with pytest.raises(InputError, match="cannot be read as YAML"):
+    with pytest.raises(InputError, match="no YAML"):
         judge(claims=[tmp_path / "a.yaml"], values=[])
 
 

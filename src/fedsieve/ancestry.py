@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake.io import IOFile
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
 from fedsieve import blocks
+from fedsieve.configfiles import read_configuration
 from fedsieve.errors import InputError
 
 _JOB = re.compile(r"^(?:local)?rule (?P<rule>\w+):\n(?P<lines>(?:    .*\n)+)", re.MULTILINE)
@@ -122,18 +122,10 @@ def planned(
     )
     if done.returncode:
         for path in filter(Path.is_file, (folder / path for path in configfiles)):
-            _check_yaml(path)
+            read_configuration(path)
         said = (done.stdout + done.stderr).strip().splitlines()[-4:]
         raise InputError("Snakemake cannot plan this; is it --configfile?\n" + "\n".join(said))
     return list(_jobs(done.stdout + done.stderr))
-
-
-def _check_yaml(path: Path) -> None:
-    with path.open() as file:
-        try:
-            yaml.safe_load(file)
-        except yaml.YAMLError as error:
-            raise InputError(f"this is no YAML: {error}") from error
 
 
 def _jobs(text: str) -> Iterator[Job]:

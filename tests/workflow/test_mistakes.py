@@ -70,6 +70,18 @@ def test_a_wrong_configuration_stops_before_any_job(fresh, mistake, words):
     assert not (fresh.root / "results").exists()
 
 
+def test_a_label_that_stands_twice_stops_before_any_job(fresh):
+    path = fresh.root / "config/derived.yaml"
+    text = path.read_text(encoding="utf-8")
+    twice = text.replace("defenses:\n", "defenses:\n  mean: {aggregate: {use: median}}\n", 1)
+    path.write_text(twice, encoding="utf-8")
+    lines = [n for n, line in enumerate(twice.splitlines(), 1) if line.startswith("  mean:")]
+    refused(
+        fresh, ["config/derived.yaml: defenses.mean", f"lines {lines[0]} and {lines[1]}"], "all"
+    )
+    assert not (fresh.root / "results").exists()
+
+
 def test_a_configuration_set_right_redoes_nothing(scratch):
     config = scratch.config()
     config["attacks"]["flip-3to2"]["use"] = "label_flipp"

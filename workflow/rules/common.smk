@@ -14,13 +14,22 @@ from snakemake.scheduling import job_scheduler
 ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from fedsieve import blocks, claim_settings, grids, provenance, registry, settings
+from fedsieve import (
+    blocks,
+    claim_settings,
+    configfiles,
+    grids,
+    provenance,
+    registry,
+    settings,
+)
 from fedsieve.errors import InputError
 
 NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
 """The files that the configuration comes from, for messages."""
 
 try:
+    configfiles.check_files(map(Path, workflow.configfiles))
     registry.look_in(settings.plugin_folders(config))
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     settings.check(config, schema)

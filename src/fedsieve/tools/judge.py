@@ -9,6 +9,7 @@ import yaml
 
 from fedsieve.artifacts import write_text
 from fedsieve.claim_settings import MARGINS, claim_problems
+from fedsieve.configfiles import read_configuration
 from fedsieve.errors import InputError
 from fedsieve.provenance import ROOT
 from fedsieve.schema import misfits, shown
@@ -65,11 +66,8 @@ def _content(path: Path) -> dict[str, Any]:
     Raises:
         InputError: with all problems, one a line.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(content, Mapping) or not isinstance(content.get("claims"), Mapping):
+    content = read_configuration(path)
+    if not isinstance(content.get("claims"), Mapping):
         raise InputError(f"{path}: has no section claims; give files as config/claims/fdsd.yaml")
     found = {section: content[section] for section in _SECTIONS if section in content}
     whole = yaml.safe_load(SCHEMA.read_text())

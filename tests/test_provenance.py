@@ -1,5 +1,7 @@
 import ast
+import hashlib
 import json
+import os
 import platform
 import shutil
 import socket
@@ -22,6 +24,7 @@ FEDAVG = "fedsieve.aggregators.fedavg"
 def forget():
     provenance.imports.cache_clear()
     provenance._code.cache_clear()
+    provenance._sha256.cache_clear()
 
 
 @pytest.fixture
@@ -120,6 +123,53 @@ def test_every_form_of_import_is_followed(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     forget()
     assert provenance.closure(["fedsieve.a"]) == {f"fedsieve.{name}" for name in "abcd"}
+    forget()
+
+
+def test_modules_of_the_user_are_followed_and_installed_ones_are_not(tmp_path, monkeypatch):
+    package = tmp_path / "fedsieve/attacks"
+    package.mkdir(parents=True)
+    (package / "mine.py").write_text(
+        "from . import _beside\nfrom ._other import f\nimport labtools.a"
+    )
+    (package / "_beside.py").write_text("from .. import errors")
+    (package / "_other.py").write_text("import json, numpy, packaged")
+    (tmp_path / "fedsieve/errors.py").write_text("")
+    lab = tmp_path / "lab/labtools"
+    lab.mkdir(parents=True)
+    (lab / "__init__.py").write_text("from .b import x")
+    (lab / "a.py").write_text("A = 1")
+    (lab / "b.py").write_text("B = 1")
+    installed = tmp_path / "env/site-packages"
+    installed.mkdir(parents=True)
+    (installed / "packaged.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'lab'}:{installed}")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    forget()
+    mine = "fedsieve.attacks.mine"
+    beside = {f"fedsieve.attacks.{name}" for name in ("_beside", "_other")}
+    of_lab = {"labtools", "labtools.a", "labtools.b"}
+    assert provenance.closure([mine]) == {mine, "fedsieve.errors"} | beside | of_lab
+    before = provenance.digest(mine)
+    (lab / "b.py").write_text("B = 2")
+    forget()
+    assert provenance.digest(mine) != before
+    forget()
+
+
+def test_files_that_a_spec_names_count_by_content_whatever_their_date(tmp_path):
+    archive = tmp_path / "mine.npz"
+    archive.write_bytes(b"one" * 10**6)
+    spec = {"use": "mine.npz", "file": "mine.npz", "other": "x" * 5000, "n": 3, "none": "a\0b"}
+    (first,) = provenance.contents(tmp_path, spec)
+    archive.write_bytes(b"two" * 10**6)
+    os.utime(archive, (0, 0))
+    forget()
+    (second,) = provenance.contents(tmp_path, spec)
+    assert first == hashlib.sha256(b"one" * 10**6).hexdigest()
+    assert second == hashlib.sha256(b"two" * 10**6).hexdigest()
+    assert provenance.contents(tmp_path, {"file": str(archive)}) == [second]
+    assert provenance.contents(tmp_path, {"file": "missing.npz"}) == []
     forget()
 
 

@@ -13,7 +13,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,18 +24,18 @@ ROOT = Path(__file__).parent.parent
 
 
 def digest(*modules: str) -> str:
-    """Hash the code of these modules and of all that they import inside fedsieve.
+    """Hash the code of these modules and of all that they import of fedsieve and of the user.
 
-    Taken over syntax trees without docstrings, so that comments, formatting and documentation
-    change nothing. Imports are followed statically; plug-ins are loaded by name and must be
-    named here.
+    The user's modules are those that PYTHONPATH leads to, and those beside a plug-in. Taken over
+    syntax trees without docstrings, so that comments, formatting and documentation change nothing.
+    Imports are followed statically; plug-ins are loaded by name and must be named here.
     """
     lines = (f"{module} {_code(module)}" for module in sorted(closure(modules)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def closure(modules: Iterable[str]) -> frozenset[str]:
-    """These modules and all modules of fedsieve that they import, directly or not."""
+    """These modules and all of fedsieve and of the user that they import, directly or not."""
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -47,15 +47,40 @@ def closure(modules: Iterable[str]) -> frozenset[str]:
 
 @functools.cache
 def imports(module: str) -> frozenset[str]:
-    """Modules of fedsieve that a module imports by name."""
+    """Modules of fedsieve and of the user that a module imports by name."""
     names: set[str] = set()
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(n for n in names if n.startswith("fedsieve.") and _path(n).is_file())
+        elif isinstance(node, ast.ImportFrom):
+            source = _source(module, node)
+            names.add(source)
+            names.update(f"{source}.{alias.name}" for alias in node.names)
+    with_packages = {
+        ".".join(parts[: n + 1])
+        for parts in (name.split(".") for name in names)
+        for n in range(len(parts))
+    }
+    return frozenset(n for n in with_packages - {"fedsieve"} if _path(n).is_file())
+
+
+def contents(root: Path, spec: Mapping[str, Any]) -> list[str]:
+    """SHA-256 of each file, below a data root or elsewhere, that a text in a spec names.
+
+    What is made from such a file is remade when these change, whatever its date. A file that
+    cannot be read is left to the job, which says so.
+    """
+    texts = [value for key, value in spec.items() if key != "use" and isinstance(value, str)]
+    named = map(root.joinpath, texts)
+    # os.path: a text too long for a path is no file either
+    return [_sha256(path) for path in named if os.path.isfile(path)]  # noqa: PTH113
+
+
+@functools.cache
+def _sha256(path: Path) -> str:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return "unreadable"
 
 
 def environment() -> dict[str, Any]:
@@ -135,11 +160,31 @@ def _tree(module: str) -> ast.Module:
 
 
 def _path(module: str) -> Path:
-    """A module's source; a plug-in's may lie outside the package."""
-    _, *inner, name = module.split(".")
-    places = registry.places(inner[0])[1:] if len(inner) == 1 else []
-    files = [ROOT.joinpath("fedsieve", *inner), *places]
-    return next((f for f in (place / f"{name}.py" for place in files) if f.is_file()), files[0])
+    """A module's source, no file where there is none that belongs to fedsieve or to the user."""
+    *inner, name = module.split(".")
+    if inner[:1] == ["fedsieve"]:  # a plug-in may lie outside the package
+        places = registry.places(inner[1])[1:] if len(inner) == 2 else []
+        folders = [ROOT.joinpath(*inner), *places]
+    else:
+        folders = [place.joinpath(*inner) for place in _own_places()]
+    files = (
+        f for folder in folders for f in (folder / f"{name}.py", folder / name / "__init__.py")
+    )
+    return next(filter(Path.is_file, files), ROOT)
+
+
+def _own_places() -> list[Path]:
+    """Folders of PYTHONPATH that hold the user's modules; installed packages are versions."""
+    given = map(Path, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    return [p for p in given if not {"site-packages", "dist-packages"} & {*p.parts}]
+
+
+def _source(module: str, node: ast.ImportFrom) -> str:
+    """The module that ``from ... import`` names, dots before it resolved."""
+    package = module.split(".")[: -node.level] if node.level else []
+    if node.level and _path(module).name == "__init__.py":
+        package = module.split(".")[: len(package) + 1]
+    return ".".join([*package, *filter(None, [node.module])])
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -3,6 +3,8 @@
 A message names the file or key, and the remedy; it is no traceback.
 """
 
+import os
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,22 @@ def own_data(fresh, tmp_path):
     config["tasks"]["digits"]["dataset"] = {"use": "npz", "file": "mine.npz"}
     fresh.configure(config)
     return fresh, {"env": {"FEDSIEVE_DATA": str(tmp_path)}}
+
+
+def test_an_archive_replaced_by_another_of_an_older_date_remakes_the_data(own_data, tmp_path):
+    workspace, where = own_data
+    # above 1 MB, of which Snakemake compares dates alone
+    images, tests = np.zeros((20, 300, 300), np.uint8), np.zeros((10, 300, 300), np.uint8)
+    archive(tmp_path / "mine.npz", train_images=images, test_images=tests)
+    workspace.run("--cores", "1", DATA, **where)
+    os.utime(tmp_path / "mine.npz")
+    assert workspace.planned(DATA, **where) == {}  # a date alone is no change
+    archive(tmp_path / "mine.npz", train_images=images + 1, test_images=tests)
+    os.utime(tmp_path / "mine.npz", (0, 0))
+    assert workspace.planned(DATA, **where) == {"fetch": 1, "data": 1}
+    workspace.run("--cores", "1", DATA, **where)
+    with np.load(workspace.root / DATA) as data:
+        assert data["train_images"].max() == 1
 
 
 def test_an_archive_of_floats_names_file_and_key(own_data, tmp_path):

@@ -155,13 +155,9 @@ def every_client(pattern):
     return lambda w: expand(pattern, client=range(n_clients(w)), allow_missing=True)
 
 
-def own_archive(w):
-    """The user's own archive, whose change remakes the data; other data sets have a checksum.
-
-    Nothing while it is missing: the job then says so, and what to do, better than Snakemake can.
-    """
-    path = Path(DATA_ROOT, entry("tasks", w.task, "dataset").get("file", ""))
-    return str(path) if path.is_file() else []
+def own_files(w):
+    """Digests of the user's own files, whose change remakes the data; others have a checksum."""
+    return provenance.contents(Path(DATA_ROOT), entry("tasks", w.task, "dataset"))
 
 
 def client_blocks():

@@ -1,6 +1,4 @@
 rule fetch:
-    input:
-        own_archive,
     output:
         f"{TASK}/source.json",
     log:
@@ -9,6 +7,7 @@ rule fetch:
         ENVIRONMENT
     params:
         dataset=spec("tasks", "task", "dataset"),
+        contents=own_files,
         code=code("fetch", used("datasets", "tasks", "task", "dataset")),
     shell:
         "python -m fedsieve fetch --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"

@@ -91,3 +91,14 @@ def test_another_seed_or_round_is_another_stream(scenario):
     assert masks(1, 1) == masks(1, 1)
     assert masks(1, 1) != masks(2, 1)
     assert masks(1, 1) != masks(1, 2)
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_where_the_network_diverged_nobody_is_asked_and_everything_is_kept(where):
+    # of a limit of 1000 the sanitizer would drop everything
+    seen = views(1, 2)
+    seen[where].layers["raw"][0, 0] = np.nan
+    found = judge({"use": "twice", "limit": 1000}, seen, seed=1, before_round=1)
+    assert [verdict.keep.tolist() for verdict in found.verdicts] == [[True], [True, True]]
+    assert {*found.state} == {"diverged"}
+    assert kept(1000) == [[False], [False, False]]

@@ -19,6 +19,20 @@ def test_scenarios_are_the_product_in_the_order_of_the_lists():
     assert found == first + [("0.5", defense, seed) for _, defense, seed in first]
 
 
+def test_what_is_not_finished_is_left_out():
+    left_out = [["mnist", "iid", "flip", "0.5", "fdsd", 1]]
+    screen = {"models": ["fdsd"], "detections": ["d"], "after_rounds": [3]}
+    whole = GRID | {"screen": screen}
+    rest = whole | {"unfinished": left_out}
+    assert [s for s in scenarios(whole) if s not in scenarios(rest)] == [
+        dict(zip(GRID, left_out[0], strict=True))
+    ]
+    assert screenings(rest) == screenings(whole)  # a saved model may be there without its scores
+    waiting = list(screenings(whole)[1].values())
+    rest["screen"] = screen | {"unfinished": [waiting]}
+    assert screenings(rest) == [screenings(whole)[0], *screenings(whole)[2:]]
+
+
 def test_unattacked_runs_once_and_as_ratio_zero():
     found = scenarios(GRID | {"attack": ["flip", "unattacked"], "seed": [1], "defense": ["none"]})
     ratios = [(s["attack"], s["ratio"]) for s in found]

@@ -322,6 +322,56 @@ def test_cells_of_a_run_that_diverged_are_marked_beside_other_marks():
     assert marks == {"krum": ["*!"], "fdsd": ["!"], "none": [""]}
 
 
+UNFINISHED = {
+    "seed": [1, 2, 3, 4],
+    "unfinished": [
+        ["mnist", "iid-10", "flip", "0.25", "fdsd", 4],
+        *(["mnist", "iid-10", "flip", "0.25", "sieve", seed] for seed in (1, 2, 3, 4)),
+        *(["mnist", "iid-10", "unattacked", "0", "sieve", seed] for seed in (1, 2, 3, 4)),
+    ],
+}
+"""Of fdsd one run of four is missing, of sieve all."""
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_cells_that_lack_runs_are_marked_in_every_table_and_in_the_lines(render):
+    summary = tables.with_unfinished(SUMMARY, UNFINISHED)
+    assert row(summary, defense="fdsd", metric="unfinished").mean == 0.25
+    assert row(summary, defense="sieve", attack="flip", metric="accuracy").n == 0
+    table = tables.paper_table(summary, ORDER)
+    assert table.loc[("25 %", "fdsd"), ("flip", "accuracy %")] == "92.0… (90.0 to 94.0)"
+    assert table.loc[("25 %", "sieve"), ("flip", "accuracy %")] == f"{tables.UNDEFINED}…"
+    assert table.loc[("25 %", "none"), ("flip", "accuracy %")] == "80.0 (80.0 to 80.0)"
+    text = render(table, "A note.")
+    assert "not all runs are finished" in text
+    assert ("92.0\\ldots{}" if render is rendering.to_latex else "92.0…") in text
+    assert "not all runs" not in render(TABLE, "A note.")
+    lines = "\n".join(rendering.headline(summary, ORDER))
+    assert "92.0…/ 10.0…" in lines
+    assert re.search(f"sieve( +{tables.UNDEFINED}…){{2}}", lines)
+    assert "…: not all runs are finished" in lines
+
+
+def test_a_grid_that_is_finished_has_nothing_to_add():
+    assert tables.with_unfinished(SUMMARY, {"seed": [1, 2, 3]}) is SUMMARY
+
+
+def test_the_lines_mark_a_run_that_diverged():
+    rows = [("flip", 0.25, "krum", metric, [0.1]) for metric in ("accuracy", "asr", "diverged")]
+    lines = "\n".join(rendering.headline(summarize(metrics_of(*rows)), ORDER))
+    assert "10.0!/ 10.0!" in lines
+    assert "!: training diverged" in lines
+
+
+def test_a_worst_case_over_runs_that_are_not_all_finished_is_marked():
+    summary = tables.with_unfinished(SUMMARY, UNFINISHED)
+    ((table),) = overview.headline(summary, ORDER, {})
+    marks = {name: [cell.mark for cell in cells] for name, cells in table["rows"].items()}
+    assert table["panels"][0][0] == "worst case"
+    assert marks["fdsd"][0] == "…"
+    assert marks["none"][0] == ""
+
+
 def test_differences_are_points_paired_by_seed():
     rows = [("flip", 0.5, "krum", m, [-0.01, 0.05]) for m in ("accuracy_lost", "asr_excess")]
     found = tables.difference_table(summarize(metrics_of(*rows)), ORDER)

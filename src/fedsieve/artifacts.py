@@ -219,8 +219,8 @@ def read_poisoning(path: Path) -> Poisoning:
 
 
 def read_view(paths: Mapping[str, Path], client: int) -> View:
-    """Read what a sanitizer sees of a client: a file per layer."""
-    files = {layer: read_arrays(path, _VIEW) for layer, path in paths.items()}
+    """Read what a sanitizer sees of a client, a file per layer; a diverged network gives NaN."""
+    files = {layer: read_arrays(path, _VIEW, finite=False) for layer, path in paths.items()}
     layers = {layer: arrays["features"] for layer, arrays in files.items()}
     arrays = next(iter(files.values()))
     return View(client, layers, arrays["labels"], int(arrays["n_classes"]))

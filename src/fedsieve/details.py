@@ -37,6 +37,7 @@ def scenarios(
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for key in ranked(summary, order):
         scenario, defense = key[:4], key[4]
+        ran = own.get(key, runs.iloc[:0])  # none where all failed
         described = {
             "title": ", ".join(names[scenario]) + " malicious",
             "settings": settings(config, scenario),
@@ -48,9 +49,9 @@ def scenarios(
                 "key": key,
                 "settings": defense_settings(config, defense),
                 "metrics": metric_lines(metrics[key]),
-                "confusion": confusion(own[key]),
-                "runs": own[key][SHOWN].to_dict("records"),
-                "folder": _folder(folder, key, own[key]["seed"].tolist()),
+                "confusion": confusion(ran),
+                "runs": ran[SHOWN].to_dict("records"),
+                "folder": _folder(folder, key, ran["seed"].tolist()),
             }
         )
     return list(found.values())

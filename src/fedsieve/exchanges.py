@@ -8,7 +8,7 @@ import numpy as np
 
 from fedsieve import registry
 from fedsieve.checks import check_array, check_exchange, check_repair
-from fedsieve.records import Message, Verdict, View, keeping
+from fedsieve.records import DIVERGED, Message, Verdict, View, keeping
 from fedsieve.rng import stream
 
 
@@ -33,6 +33,8 @@ def client_step(
     judgement: int = 0,
 ) -> tuple[Message, Message]:
     """One client's part of an exchange: its message to the server, and what it remembers."""
+    if DIVERGED in broadcast or not all(np.isfinite(a).all() for a in view.layers.values()):
+        return {DIVERGED: np.array(1)}, {}
     rng = stream(seed, "sanitize", before_round, exchange, view.client)
     step = _bound("client", spec, rng=rng, exchange=exchange, judgement=judgement)
     where = registry.file_of("sanitizers", spec)
@@ -50,6 +52,8 @@ def server_step(
     judgement: int = 0,
 ) -> tuple[Message, Message]:
     """The server's part of an exchange: its broadcast, and what it remembers."""
+    if any(DIVERGED in message for message in messages):
+        return {DIVERGED: np.array(1)}, {DIVERGED: np.array(1)}
     rng = stream(seed, "sanitize", before_round, exchange, "server")
     step = _bound("server", spec, rng=rng, exchange=exchange, judgement=judgement)
     return check_exchange(registry.file_of("sanitizers", spec), "server", step(messages, state))
@@ -64,6 +68,8 @@ def decide(
     judgement: int = 0,
 ) -> Verdict:
     """One client's verdict on its samples after the last exchange."""
+    if DIVERGED in broadcast:
+        return keeping(np.ones(len(view.labels), bool))
     keep = _bound("keep", spec, judgement=judgement)(view, broadcast, memory)
     repair = _bound("repair", spec, optional=True, judgement=judgement)
     where = registry.file_of("sanitizers", spec)

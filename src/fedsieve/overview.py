@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fedsieve import look
+from fedsieve.grids import UNFINISHED
 from fedsieve.rendering import ORACLE, TOLD
 from fedsieve.statistics import (
     LABELS,
@@ -202,9 +203,12 @@ def _most_marks(cells: Iterable[Cell]) -> int:
 
 
 def _worst(shown: pd.DataFrame) -> pd.DataFrame:
-    """Least accuracy and highest attack success of each defense, as a scenario of its own."""
-    rows = shown[shown["metric"].isin(HIGHER)].dropna(subset="mean")
-    harm = rows["mean"].where(~rows["metric"].map(HIGHER).astype(bool), -rows["mean"])
+    """Least accuracy and highest attack success of each defense, as a scenario of its own.
+
+    Like the scenario that it stems from, it may hide a run that diverged or is not finished.
+    """
+    rows = shown[shown["metric"].isin([*HIGHER, "diverged", UNFINISHED])].dropna(subset="mean")
+    harm = rows["mean"].where(rows["metric"] != "accuracy", -rows["mean"])
     worst = harm.groupby([rows["defense"], rows["metric"]], sort=False).idxmax()
     return rows.loc[worst].assign(attack="worst case", ratio=WORST)
 

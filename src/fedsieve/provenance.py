@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fedsieve import registry
@@ -56,12 +56,15 @@ def imports(module: str) -> frozenset[str]:
             source = _source(module, node)
             names.add(source)
             names.update(f"{source}.{alias.name}" for alias in node.names)
-    with_packages = {
-        ".".join(parts[: n + 1])
-        for parts in (name.split(".") for name in names)
-        for n in range(len(parts))
+    # the packages that a module of the user lies in run, too; those of fedsieve are empty
+    packages = {
+        str(parent).replace("/", ".")
+        for name in names
+        if not name.startswith("fedsieve.")
+        for parent in PurePosixPath(*name.split(".")).parents
     }
-    return frozenset(n for n in with_packages - {"fedsieve"} if _path(n).is_file())
+    found = (names | packages) - {"fedsieve", "."}
+    return frozenset(name for name in found if name and _path(name).is_file())
 
 
 def contents(root: Path, spec: Mapping[str, Any]) -> list[str]:
@@ -163,13 +166,14 @@ def _path(module: str) -> Path:
     """A module's source, no file where there is none that belongs to fedsieve or to the user."""
     *inner, name = module.split(".")
     if inner[:1] == ["fedsieve"]:  # a plug-in may lie outside the package
-        places = registry.places(inner[1])[1:] if len(inner) == 2 else []
-        folders = [ROOT.joinpath(*inner), *places]
+        own, outside = (
+            [ROOT.joinpath(*inner)],
+            registry.places(inner[1])[1:] if len(inner) == 2 else [],
+        )
     else:
-        folders = [place.joinpath(*inner) for place in _own_places()]
-    files = (
-        f for folder in folders for f in (folder / f"{name}.py", folder / name / "__init__.py")
-    )
+        own, outside = [], [place.joinpath(*inner) for place in _own_places()]
+    files = [folder / f"{name}.py" for folder in (*own, *outside)]
+    files += [folder / name / "__init__.py" for folder in outside]  # fedsieve's own are empty
     return next(filter(Path.is_file, files), ROOT)
 
 

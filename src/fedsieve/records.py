@@ -15,6 +15,10 @@ Predictions = Labels | UInt8[np.ndarray, " samples"]
 NOBODY = 255
 """In place of a predicted class, for a sample that no model predicted."""
 
+DIVERGED = "diverged"
+"""Name of the one array of a sanitizer's message where features are no numbers, since the network
+diverged. Nothing can be told by them: the sanitizer is not asked, and every client keeps all."""
+
 Images = UInt8[np.ndarray, "samples channels height width"]
 
 

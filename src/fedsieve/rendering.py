@@ -4,13 +4,13 @@ import html
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
 from fedsieve.statistics import LABELS, SPLIT, n_seeds, percent, positions, split
-from fedsieve.tables import MARKS, NOTHING, RIGHT, UNDEFINED, UNLIKE, cell, sort
+from fedsieve.tables import MARKS, NOTHING, RIGHT, UNDEFINED, UNLIKE, cell, marks_of, sort
+from fedsieve.tables import marks as earned
 
 WIDTH, HEIGHT = 100, 39
 """Columns and lines that the headline may fill in a terminal."""
@@ -32,13 +32,23 @@ EVENTS = {
     MARKS["outside_domain"]: "outside the defense's own conditions (such as n > 2f + 2 for Krum) "
     "in some round",
     MARKS["diverged"]: "training diverged in some run: its loss was no number any more",
+    MARKS["unfinished"]: "not all runs are finished: some failed, or wait for something that did",
     UNLIKE: f"runs differ by more than {100 * SPLIT:g} points, so that their mean says little",
 }
 """What is said of a cell beside its number, and what that means."""
 
+_URGENT = (MARKS["diverged"], MARKS["unfinished"])
+"""Marks of a cell that the lines for a terminal have, too."""
+
 _TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
 _TEX_SYMBOLS = str.maketrans(
-    {UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$", COUNTS: r"\S{}"}
+    {
+        UNDEFINED: "--",
+        MARKS["unfinished"]: r"\ldots{}",
+        ORACLE: r"$^\dagger$",
+        TOLD: r"$^\ddagger$",
+        COUNTS: r"\S{}",
+    }
     # in LaTeX's default encoding they are inverted marks
     | {"<": "$<$", ">": "$>$"}
 )
@@ -103,7 +113,9 @@ def headline(
         lines += _blocks(_marked(_pairs(rows, order), "", marks)[0])
     ran = set(summary["defense"])
     apart = split(summary[summary["metric"].isin(["accuracy", "asr"])]).any()
-    told = legend([mark for name, mark in marks.items() if name in ran], UNLIKE * bool(apart))
+    found = "".join(earned(summary).values()) + UNLIKE * bool(apart)
+    signs = "".join(sign for sign in (*_URGENT, UNLIKE) if sign in found)
+    told = legend([mark for name, mark in marks.items() if name in ran], signs)
     room = HEIGHT - len(told)
     if len(lines) > room:
         lines[room - 1 :] = [f"... and {len(lines) - room + 1} more lines: see the tables"]
@@ -144,7 +156,11 @@ def _styler(table: pd.DataFrame, escape: str) -> Styler:
 def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Lay out rows (defense), columns (ratio, attack), cells "accuracy/ASR"."""
     shown = rows[rows["metric"].isin(["accuracy", "asr"])]
-    marks = np.where(split(shown), UNLIKE, "")
+    events = {
+        labels: "".join(sign for sign in _URGENT if sign in signs)
+        for labels, signs in earned(rows).items()
+    }
+    marks = marks_of(shown, events)
     texts = [cell(100 * mean, mark=mark) for mean, mark in zip(shown["mean"], marks, strict=True)]
     wide = shown.assign(text=texts).pivot(index=LABELS, columns="metric", values="text")
     wide = wide.reindex(columns=["accuracy", "asr"]).fillna(UNDEFINED).reset_index()
@@ -156,8 +172,9 @@ def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def _pair(accuracy: str, asr: str) -> str:
-    width = 5 + asr.count(UNLIKE)  # numbers below each other, the mark behind
-    return accuracy if asr == UNDEFINED else f"{accuracy}/{asr:>{width}}"
+    # numbers below each other, the marks behind
+    width = 5 + sum(map(asr.count, (*_URGENT, UNLIKE)))
+    return accuracy if asr.startswith(UNDEFINED) else f"{accuracy}/{asr:>{width}}"
 
 
 def _blocks(table: pd.DataFrame) -> list[str]:

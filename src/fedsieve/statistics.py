@@ -151,6 +151,8 @@ def percent(ratio: float) -> str:
 def n_seeds(n: pd.Series) -> str:
     """Write how many seeds there are, given n of each cell, e.g. "3 to 5 seeds"."""
     low, high = n[n > 0].min(), n.max()
+    if high < 1:
+        return "no seed"
     if high == 1:
         return "1 seed"
     return f"{high} seeds" if low == high else f"{low} to {high} seeds"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fedsieve.grids import AXES, UNFINISHED
 from fedsieve.statistics import (
     ENOUGH,
     LABELS,
@@ -59,9 +60,9 @@ _TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION | _SCREENING
 _UNITS = {"sanitization.megabytes": (1, "MB"), "sanitization.vanished": (1, "classes")}
 """Factor and unit of what is no rate."""
 
-MARKS = {"outside_domain": "*", "diverged": "!"}
-"""Marks of a cell, by the share of rounds that earns it: a defense outside its own conditions, a
-model whose training diverged."""
+MARKS = {"outside_domain": "*", "diverged": "!", UNFINISHED: "\N{HORIZONTAL ELLIPSIS}"}
+"""Marks of a cell, by the share of rounds, or of runs, that earns it: a defense outside its own
+conditions, a model whose training diverged, runs that are not finished."""
 
 RIGHT = "="
 """Mark of a cell whose defense assumes the true number of malicious clients, and is not told it."""
@@ -182,7 +183,7 @@ def _layout(
     factor = shown["metric"].map(lambda metric: _UNITS.get(metric, (100, "%"))[0])
     ends = spread(shown)
     numbers = (factor * column for column in (shown["mean"], ends["low"], ends["high"]))
-    texts = [cell(*row) for row in zip(*numbers, _marks_of(shown, marked), strict=True)]
+    texts = [cell(*row) for row in zip(*numbers, marks_of(shown, marked), strict=True)]
     cells = shown.assign(cell=texts, measure=shown["metric"].map(_title))
     table = cells.pivot(index=index, columns=columns, values="cell").fillna(UNDEFINED)
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
@@ -222,6 +223,24 @@ def marks(summary: pd.DataFrame, told: Mapping[str, str] = NOTHING) -> dict[tupl
     return found
 
 
+def with_unfinished(summary: pd.DataFrame, grid: Mapping[str, Any]) -> pd.DataFrame:
+    """Add the runs of a grid that are not finished: their share of a cell's, which marks it.
+
+    A cell without any finished run has no number, but is there.
+    """
+    left_out = pd.DataFrame(grid.get(UNFINISHED, []), columns=list(AXES))
+    if left_out.empty:
+        return summary
+    counted = left_out.astype({"ratio": float}).groupby(LABELS, sort=False)["seed"].nunique()
+    n_seeds = len(grid["seed"])
+    shares = (counted / n_seeds).rename("mean").reset_index()
+    shares = shares.assign(metric=UNFINISHED, n=n_seeds)
+    nowhere = shares[shares["mean"] == 1].assign(mean=np.nan, n=0)
+    attacked = nowhere[nowhere["attack"] != UNATTACKED].assign(metric="asr")
+    parts = [summary, shares, nowhere.assign(metric="accuracy"), attacked]
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
 def _right(summary: pd.DataFrame, told: Mapping[str, str]) -> pd.Series:
     """Rows of a number of malicious clients that is, in every cohort of every run, the assumed."""
     numbers = {name: re.search(r"f = (\d+)", mark) for name, mark in told.items()}
@@ -231,7 +250,7 @@ def _right(summary: pd.DataFrame, told: Mapping[str, str]) -> pd.Series:
     return rows & (summary["least"] == assumed) & (summary["greatest"] == assumed)
 
 
-def _marks_of(shown: pd.DataFrame, marked: Mapping[tuple[Any, ...], str]) -> list[str]:
+def marks_of(shown: pd.DataFrame, marked: Mapping[tuple[Any, ...], str]) -> list[str]:
     """Marks of each row: those of its defense, unless the number is not of it, and its own."""
     labels = shown[LABELS].itertuples(index=False, name=None)
     return [
@@ -274,7 +293,8 @@ def _metric_order(metric: str) -> tuple[int, bool]:
 def cell(mean: float, low: float = float("nan"), high: float = float("nan"), mark: str = "") -> str:
     """Write a mean with its marks, and the ends of its interval or runs, if there are any."""
     if np.isnan(mean):
-        return UNDEFINED
+        unfinished = MARKS[UNFINISHED]
+        return UNDEFINED + unfinished * (unfinished in mark)
     return number(mean) + mark + ("" if np.isnan(low + high) else f" {ends(low, high)}")
 
 

@@ -99,3 +99,13 @@ def test_the_same_input_gives_the_same_output(name):
     assert torch.equal(one[0].weights, other[0].weights)
     assert one[1].keys() == other[1].keys()
     assert all(torch.equal(one[1][key], other[1][key]) for key in one[1])
+
+
+@pytest.mark.parametrize("who", [[0], list(range(len(COHORT)))])
+def test_updates_that_are_no_numbers_end_no_run(name, who):
+    given = updates()
+    given[who] = float("nan")
+    found, state = aggregate(name, given)
+    aggregate(name, given, state=state)
+    assert found.update.shape == (LAYOUT.n_params,)
+    assert found.weights.shape == (len(COHORT),)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import OrderedDict
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -219,3 +220,11 @@ def test_the_layout_alone_is_enough_to_start(name):
     )
     if init is not None:
         assert all(isinstance(t, torch.Tensor) for t in init(N_CLIENTS, layout(network())).values())
+
+
+def test_a_run_that_diverges_goes_on_to_its_end(name):
+    fed = federate(name)
+    wild = replace(fed, sgd=replace(fed.sgd, lr=1e30))
+    played = play(wild)
+    assert len(played) == N_ROUNDS + 1
+    assert not torch.isfinite(played[-1][0].values).all()

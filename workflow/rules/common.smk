@@ -388,6 +388,7 @@ def removing_grid(w):
     shown = {axis: grid[axis][:1] for axis in ("task", "partition", "seed")}
     shown["ratio"] = [grid["ratio"][len(grid["ratio"]) // 2]]
     shown["attack"] = [a for a in grid["attack"] if a != grids.UNATTACKED]
+    shown[grids.UNFINISHED] = grid.get(grids.UNFINISHED, [])
     judging = {k for k, v in sanitized(w.grid).items() if "use" in v}
     shown["defense"] = [
         d for d in grid["defense"] if entry("defenses", d).get("sanitize") in judging
@@ -514,7 +515,8 @@ def figures():
     stems += [f"{g}/features-{s}" for g in attacked for s in clustering_sanitizers(g)]
     stems += [f"{g}/feature_maps" for g in attacked if backdoored(g)]
     stems += [f"{g}/flags-{s}" for g in config["run"] for s in flagging_sanitizers(g)]
-    return expand("results/figures/{stem}.{kind}", stem=stems, kind=["png", "pdf"])
+    shown = [stem for stem in stems if shows_something(stem)]
+    return expand("results/figures/{stem}.{kind}", stem=shown, kind=["png", "pdf"])
 
 
 def drawn_scenarios(w):

@@ -19,7 +19,7 @@ from fedsieve.artifacts import (
     write_text,
 )
 from fedsieve.poisonings import probes
-from fedsieve.records import NOBODY, Dataset, Labels, Probe
+from fedsieve.records import DIVERGED, NOBODY, Dataset, Labels, Probe
 from fedsieve.tidy import read_table
 from fedsieve.trust import ignored
 
@@ -40,6 +40,9 @@ def evaluate(
     metrics_file: Path,
 ) -> None:
     """Write the scenario's numbers; all rates are fractions, null where one is undefined.
+
+    ``diverged`` is the share of rounds in which no client's loss was a finite number, 1 where a
+    sanitizer met a network that had diverged, and judged nothing.
 
     ``accuracy_lost`` and ``asr_excess`` are differences to the run without attack and defense of
     the same seed, so that their interval over seeds is a paired one. Multi-label data also have
@@ -89,6 +92,8 @@ def evaluate(
     found["malicious_per_cohort"] = _malicious_per_cohort(log, truth.malicious)
     found |= _screening(flagging, last_flags, truth.malicious)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
+    if any(name.split(".")[-1] == DIVERGED for name in read_arrays(kept, None, finite=False)):
+        found["diverged"] = 1.0
     if done["sanitized"]:
         verdict = read_verdict(kept, len(train.labels))
         scores = metrics.sanitization(verdict.keep, truth, train.labels, held)

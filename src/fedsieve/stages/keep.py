@@ -6,7 +6,7 @@ import numpy as np
 
 from fedsieve.artifacts import read_arrays, read_partition, read_verdict, write_verdict
 from fedsieve.errors import InputError
-from fedsieve.records import keeping
+from fedsieve.records import DIVERGED, keeping
 
 
 def keep(*, clients: Path, masks: list[Path], server: Path, keep: Path) -> None:
@@ -16,7 +16,8 @@ def keep(*, clients: Path, masks: list[Path], server: Path, keep: Path) -> None:
         clients: Who holds which sample.
         masks: Each client's verdict on its own samples, in order of client id.
         server: What the server knew at the end.
-        keep: Written: which samples to keep, the labels repaired, and the bytes exchanged.
+        keep: Written: which samples to keep, the labels repaired, the bytes exchanged, and
+            ``diverged`` where the network did, so that nothing was judged.
     """
     held = read_partition(clients)
     if len(masks) != held.n_clients:
@@ -26,5 +27,6 @@ def keep(*, clients: Path, masks: list[Path], server: Path, keep: Path) -> None:
         rows = held.rows(client)
         own = read_verdict(path, len(rows))
         joined.keep[rows], joined.repaired[rows] = own.keep, own.repaired
-    sent = read_arrays(server, {"bytes": ("i", 0)})["bytes"]
-    write_verdict(keep, joined, bytes=sent)
+    known = read_arrays(server, None)
+    found = {name: known[name] for name in ("bytes", DIVERGED) if name in known}
+    write_verdict(keep, joined, **found)

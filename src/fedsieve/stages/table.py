@@ -33,7 +33,7 @@ def table(
             differences to the run without attack, what was sanitized, and who was turned down.
         txt: Written: the headline numbers for a terminal.
     """
-    summary = summarize(read_metrics(grid, files))
+    summary = tables.with_unfinished(summarize(read_metrics(grid, files)), grid)
     write_text(csv, summary.to_csv(index=False))
     shown = [
         (tables.paper_table(summary, order, marks), tables.paper_note(summary)),

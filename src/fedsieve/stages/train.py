@@ -31,7 +31,7 @@ from fedsieve.errors import InputError
 from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
 from fedsieve.poisonings import probes
-from fedsieve.records import NOBODY, keeping
+from fedsieve.records import DIVERGED, NOBODY, keeping
 from fedsieve.rng import stream
 from fedsieve.rounds import (
     Defense,
@@ -381,6 +381,7 @@ def _write_verdict(
     sent = sum(int(array) for name, array in judged.items() if name.endswith(".bytes"))
     if keep:
         sent = int(read_arrays(keep[0], {"bytes": ("i", 0)})["bytes"])
+        judged |= {k: a for k, a in read_arrays(keep[0], None).items() if k == DIVERGED}
     done = {"sanitized": np.array(bool(keep or sanitizer)), "bytes": np.array(sent)}
     write_verdict(kept, progress.state.verdict, **done, **judged)
 

@@ -1,0 +1,145 @@
+# Where jobs fail, the runs that are finished get their tables, figures and page all the same: a
+# second Snakemake makes them, which leaves out what is not finished
+# (docs/decisions/0020-rescue.md).
+
+import subprocess
+import tempfile
+
+RESCUE = "FEDSIEVE_UNFINISHED"
+"""Environment variable of that Snakemake: a file that lists the paths that are not finished."""
+
+REPORTING = [
+    "all",
+    "table",
+    "values",
+    "screenings",
+    "ledger",
+    "runs",
+    "page",
+    "curves",
+    "boundary",
+    "success_bars",
+    "sanitization_bars",
+    "batch_times",
+    "caught",
+    "feature_space",
+    "feature_maps",
+    "flags",
+    "quality",
+    "updates",
+]
+"""Rules that train and measure nothing."""
+
+LEFT_OUT = (
+    json.loads(Path(os.environ[RESCUE]).read_text(encoding="utf-8"))
+    if RESCUE in os.environ
+    else {"unfinished": [], "undrawn": []}
+)
+"""What a Snakemake that makes tables of the rest leaves out: paths, and figures that failed."""
+
+
+def leave_out():
+    """Note in each grid to run what of it is not finished, and run no grid without a rest."""
+    unfinished = {*LEFT_OUT["unfinished"]}
+    for grid in config["grids"].values():
+        for found, pattern, noted in (
+            (grids.scenarios(grid), f"{SCENARIO}/metrics.json", grid),
+            (grids.screenings(grid), SCREENED, grid.get("screen")),
+        ):
+            waiting = [s for s in found if pattern.format(**s) in unfinished]
+            if waiting:
+                noted[grids.UNFINISHED] = [list(s.values()) for s in waiting]
+    config["run"] = [g for g in config["run"] if grids.scenarios(config["grids"][g])]
+
+
+def shows_something(stem):
+    """Whether a figure did not fail, and enough of what it shows is finished."""
+    name, _, figure = stem.partition("/")
+    kind, _, label = figure.partition("-")
+    w = SimpleNamespace(grid=name, defense=label, sanitizer=label)
+    shown = config["grids"][name]
+    match kind:
+        case "caught":
+            shown = removing_grid(w)
+        case "flags":
+            shown = flagging_grid(w)
+        case "quality" | "updates":
+            shown = defense_grid(w)
+        case "detection":
+            shown = {**shown, "defense": detecting(name)}
+        case "features":
+            needed = [*drawn(f"{SANITIZED}/keep.npz")(w), *drawn(VIEW)(w)]
+            return {*needed}.isdisjoint(LEFT_OUT["unfinished"])
+        case "feature_maps":
+            models = [
+                f"{folder}/model.safetensors" for folder in (SCENARIO, UNDEFENDED)
+            ]
+            needed = [mapped(model)(w) for model in models]
+            return {*needed}.isdisjoint(LEFT_OUT["unfinished"])
+    failed = f"results/figures/{stem}.png" in LEFT_OUT["undrawn"]
+    return not failed and bool(grids.scenarios(shown))
+
+
+def rescued():
+    """Make what can be made of the runs that are finished; say what there is and what is not."""
+    jobs = list(workflow.dag.needrun_jobs())
+    if RESCUE in os.environ or not jobs or not workflow.is_main_process:
+        return ""
+    unfinished = [
+        str(f) for j in jobs if j.rule.name not in REPORTING for f in j.output
+    ]
+    runs = [Path(f).parent for f in unfinished if Path(f).name == "metrics.json"]
+    lines = [f"{len(runs)} runs are not finished:"] * bool(runs)
+    lines += [f"  {folder}" for folder in runs[:10]]
+    lines += [f"  and {len(runs) - 10} more"] * (len(runs) > 10)
+    if made_again({"unfinished": unfinished, "undrawn": failed_figures(jobs)}):
+        lines += [
+            "Tables, figures and page of the others are made; what is missing there is marked.",
+            "Mend what failed, see above, and run the same command again: what is finished stays.",
+            headline(),
+        ]
+    return "\n".join(lines)
+
+
+def failed_figures(jobs):
+    """Figures among what these jobs were to make that waited for nothing, so that they failed."""
+    waiting = {*jobs}
+    return [
+        str(path)
+        for job in jobs
+        for path in job.output
+        if path.endswith(".png") and waiting.isdisjoint(workflow.dag.dependencies[job])
+    ]
+
+
+def made_again(left_out):
+    """Let a second Snakemake make all that trains nothing, and say whether it could."""
+    with tempfile.TemporaryDirectory() as folder:
+        noted, given = Path(folder, "left-out.json"), Path(folder, "config.json")
+        noted.write_text(json.dumps(left_out), encoding="utf-8")
+        given.write_text(
+            json.dumps(workflow.config_settings.overwrite_config), encoding="utf-8"
+        )
+        command = [sys.executable, "-m", "snakemake"]
+        command += ["--snakefile", workflow.main_snakefile, "--nolock"]
+        command += ["--cores", str(workflow.resource_settings.cores or 1)]
+        command += ["--executor", "local", "--profile", "none"]
+        command += ["--workflow-profile", "none", "--rerun-incomplete", "--keep-going"]
+        command += ["--quiet", "all", "--allowed-rules", *REPORTING]
+        if workflow.config_settings.overwrite_config:
+            command += ["--configfile", str(given)]
+        done = subprocess.run(
+            command,
+            env={**os.environ, RESCUE: str(noted)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+    if done.returncode:
+        print(done.stdout)
+    return not done.returncode
+
+
+if RESCUE in os.environ:
+    leave_out()

@@ -1,4 +1,4 @@
-"""Jobs that fail, and trainings that diverge, cost the other runs neither table, curves nor page."""
+"""Jobs that fail, and trainings that diverge, cost the other runs no table, curve or page."""
 
 import copy
 

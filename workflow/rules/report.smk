@@ -24,9 +24,9 @@ rule table:
         code=code("table"),
     shell:
         "python -m fedsieve table --grid {params.grid:q} --files {params.files:q}"
-        " --order {params.order:q} --marks {params.marks:q} --csv {output.csv}"
-        " --md {output.md} --tex {output.tex} --html {output.html} --txt {output.txt}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --marks {params.marks:q} --csv {output.csv:q}"
+        " --md {output.md:q} --tex {output.tex:q} --html {output.html:q} --txt {output.txt:q}"
+        " > {log:q} 2>&1"
 
 
 rule values:
@@ -46,7 +46,7 @@ rule values:
         code=code("values"),
     shell:
         "python -m fedsieve values --grid {params.grid:q} --metrics {params.metrics:q}"
-        " --records {params.records:q} --csv {output} > {log} 2>&1"
+        " --records {params.records:q} --csv {output:q} > {log:q} 2>&1"
 
 
 rule screenings:
@@ -76,8 +76,8 @@ rule screenings:
     shell:
         "python -m fedsieve screenings --grid {params.grid:q} --files {params.files:q}"
         " --poisonings {params.poisonings:q} --partitions {params.partitions:q}"
-        " --order {params.order:q} --csv {output.csv} --md {output.md} --html {output.html}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --csv {output.csv:q} --md {output.md:q} --html {output.html:q}"
+        " > {log:q} 2>&1"
 
 
 rule ledger:
@@ -102,7 +102,8 @@ rule ledger:
         code=code("ledger"),
     shell:
         "python -m fedsieve ledger --claims {params.claims:q} --margins {params.margins:q}"
-        " --values {input} --csv {output.csv} --md {output.md} --html {output.html} > {log} 2>&1"
+        " --values {input:q} --csv {output.csv:q} --md {output.md:q} --html {output.html:q}"
+        " > {log:q} 2>&1"
 
 
 rule curves:
@@ -128,8 +129,8 @@ rule curves:
         code=code("curves"),
     shell:
         "python -m fedsieve curves --grid {params.grid:q} --files {params.files:q}"
-        " --order {params.order:q} --columns {params.columns:q} --figures {output}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --columns {params.columns:q} --figures {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule sanitization_bars:
@@ -151,8 +152,8 @@ rule sanitization_bars:
         order=label_order,
         code=code("sanitization_bars"),
     shell:
-        "python -m fedsieve sanitization_bars --values {input} --order {params.order:q}"
-        " --figures {output} > {log} 2>&1"
+        "python -m fedsieve sanitization_bars --values {input:q} --order {params.order:q}"
+        " --figures {output:q} > {log:q} 2>&1"
 
 
 rule caught:
@@ -178,9 +179,9 @@ rule caught:
         poisonings=lambda w: f"{POISONED}/poisoning.npz",
         code=code("caught"),
     shell:
-        "python -m fedsieve caught --grid {params.grid:q} --data {input.data}"
-        " --kept {params.kept:q} --poisonings {params.poisonings:q} --figures {output}"
-        " > {log} 2>&1"
+        "python -m fedsieve caught --grid {params.grid:q} --data {input.data:q}"
+        " --kept {params.kept:q} --poisonings {params.poisonings:q} --figures {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule feature_space:
@@ -205,9 +206,9 @@ rule feature_space:
         attacks=lambda w: [s["attack"] for s in drawn_scenarios(w)],
         code=code("feature_space"),
     shell:
-        "python -m fedsieve feature_space --attacks {params.attacks}"
-        " --poisonings {input.poisonings} --clients {input.clients} --keeps {input.keeps}"
-        " --views {input.views} --figures {output} > {log} 2>&1"
+        "python -m fedsieve feature_space --attacks {params.attacks:q}"
+        " --poisonings {input.poisonings:q} --clients {input.clients:q} --keeps {input.keeps:q}"
+        " --views {input.views:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule success_bars:
@@ -232,8 +233,8 @@ rule success_bars:
         order=label_order,
         code=code("success_bars"),
     shell:
-        "python -m fedsieve success_bars --values {input} --order {params.order:q}"
-        " --figures {output} > {log} 2>&1"
+        "python -m fedsieve success_bars --values {input:q} --order {params.order:q}"
+        " --figures {output:q} > {log:q} 2>&1"
 
 
 rule boundary:
@@ -259,9 +260,9 @@ rule boundary:
         ),
         code=code("boundary"),
     shell:
-        "python -m fedsieve boundary --values {input} --shares {params.shares:q}"
-        " --order {params.order:q} --n-clients {params.n_clients} --figures {output}"
-        " > {log} 2>&1"
+        "python -m fedsieve boundary --values {input:q} --shares {params.shares:q}"
+        " --order {params.order:q} --n-clients {params.n_clients:q} --figures {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule batch_times:
@@ -290,8 +291,8 @@ rule batch_times:
     shell:
         "python -m fedsieve batch_times --grid {params.grid:q}"
         " --clients-logs {params.clients_logs:q} --records {params.records:q}"
-        " --order {params.order:q} --table {output.csv} --figures {output.png} {output.pdf}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --table {output.csv:q} --figures {output.png:q} {output.pdf:q}"
+        " > {log:q} 2>&1"
 
 
 rule feature_maps:
@@ -328,9 +329,9 @@ rule feature_maps:
             ("attacks", lambda w: mapped_entry(w, "attacks", "attack", "use")),
         ),
     shell:
-        "python -m fedsieve feature_maps --data {input.data} --weights {input.weights}"
-        " --unattacked {input.unattacked} --attack {params.attack:q} --model {params.model:q}"
-        " --scenario {params.scenario:q} --figures {output} > {log} 2>&1"
+        "python -m fedsieve feature_maps --data {input.data:q} --weights {input.weights:q}"
+        " --unattacked {input.unattacked:q} --attack {params.attack:q} --model {params.model:q}"
+        " --scenario {params.scenario:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule flags:
@@ -360,8 +361,8 @@ rule flags:
         code=code("flags"),
     shell:
         "python -m fedsieve flags --grid {params.grid:q} --kept {params.kept:q}"
-        " --poisonings {params.poisonings:q} --sanitizer {wildcards.sanitizer}"
-        " --table {output.csv} --figures {output.png} {output.pdf} > {log} 2>&1"
+        " --poisonings {params.poisonings:q} --sanitizer {wildcards.sanitizer:q}"
+        " --table {output.csv:q} --figures {output.png:q} {output.pdf:q} > {log:q} 2>&1"
 
 
 rule quality:
@@ -392,7 +393,7 @@ rule quality:
     shell:
         "python -m fedsieve quality --grid {params.grid:q} --logs {params.logs:q}"
         " --poisonings {params.poisonings:q} --order {params.order:q}"
-        " --score {params.score:q} --figures {output} > {log} 2>&1"
+        " --score {params.score:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule updates:
@@ -418,7 +419,7 @@ rule updates:
         code=code("updates"),
     shell:
         "python -m fedsieve updates --grid {params.grid:q} --files {params.files:q}"
-        " --poisonings {params.poisonings:q} --figures {output} > {log} 2>&1"
+        " --poisonings {params.poisonings:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule runs:
@@ -447,7 +448,7 @@ rule runs:
         "python -m fedsieve runs --grid {params.grid:q} --rounds {params.rounds:q}"
         " --clients-logs {params.clients_logs:q} --kept {params.kept:q}"
         " --poisonings {params.poisonings:q} --records {params.records:q}"
-        " --table {output.table} --curves {output.curves} > {log} 2>&1"
+        " --table {output.table:q} --curves {output.curves:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -484,6 +485,6 @@ rule page:
         " --summaries {params.summaries:q} --values {params.values:q}"
         " --runs {params.runs:q} --curves {params.curves:q}"
         " --screenings {params.screenings:q}"
-        " --claims {input.claims} --figures {input.figures}"
-        " --captions {params.captions:q} --folder {params.folder:q} --html {output}"
-        " > {log} 2>&1"
+        " --claims {input.claims:q} --figures {input.figures:q}"
+        " --captions {params.captions:q} --folder {params.folder:q} --html {output:q}"
+        " > {log:q} 2>&1"

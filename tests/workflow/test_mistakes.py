@@ -5,6 +5,7 @@ A message names the file or key, and the remedy; it is no traceback.
 
 import numpy as np
 import pytest
+from conftest import CONFIG
 
 DATA = "results/digits/data.npz"
 POISONING = "results/digits/iid-3/seed1/flip-3to2/ratio0.5/poisoning.npz"
@@ -68,6 +69,15 @@ def test_a_wrong_configuration_stops_before_any_job(fresh, mistake, words):
     output = refused(fresh, ["WorkflowError", *words], config=path)
     assert "Job stats" not in output
     assert not (fresh.root / "results").exists()
+
+
+def test_numbers_that_snakemake_made_text_are_told_to_go_into_a_file(fresh):
+    asked = ["--config", 'grids={"demo": {"ratio": [0.5], "seed": [1]}}', "run=[demo]"]
+    words = ["grids.demo.ratio[0]", "not '0.5'", "Write grids into a file", "--configfile"]
+    refused(fresh, words, *asked)
+    demo = fresh.config()["grids"]["demo"]
+    fresh.configure({"grids": {"demo": demo | {"ratio": [0.5], "seed": [1]}}}, "config/last.yaml")
+    assert fresh.planned("--configfile", CONFIG, "config/last.yaml", config=None)["train"] == 13
 
 
 def test_a_configuration_set_right_redoes_nothing(scratch):

@@ -53,6 +53,7 @@ rule crate:
     params:
         grid=spec("grids", "grid"),
         files=lambda w: RECORDED,
+        results=filled("results/"),
         order=label_order,
         marks=defense_marks,
         config=lambda w: json.dumps(
@@ -65,5 +66,6 @@ rule crate:
     shell:
         "python -m fedsieve crate --name {wildcards.grid:q} --grid {params.grid:q}"
         " --files {params.files:q} --tables {input.tables:q} {input.runs:q}"
+        " --results {params.results:q}"
         " --order {params.order:q} --marks {params.marks:q} --config {params.config:q}"
         ' --agent "${{FEDSIEVE_AGENT:-}}" --crate {output:q} > {log:q} 2>&1'

@@ -5,6 +5,7 @@ rule fetch:
         f"{TASK}/source.json",
     log:
         f"{TASK}/fetch.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -18,7 +18,7 @@ rule table:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        files=lambda w: f"{SCENARIO}/metrics.json",
+        files=filled(f"{SCENARIO}/metrics.json"),
         order=label_order,
         marks=defense_marks,
         code=code("table"),
@@ -41,8 +41,8 @@ rule values:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        metrics=lambda w: f"{SCENARIO}/metrics.json",
-        records=lambda w: f"{SCENARIO}/run.json",
+        metrics=filled(f"{SCENARIO}/metrics.json"),
+        records=filled(f"{SCENARIO}/run.json"),
         code=code("values"),
     shell:
         "python -m fedsieve values --grid {params.grid:q} --metrics {params.metrics:q}"
@@ -68,9 +68,9 @@ rule screenings:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        files=lambda w: SCREENED,
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
-        partitions=lambda w: f"{PARTITIONED}/clients.npz",
+        files=filled(SCREENED),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
+        partitions=filled(f"{PARTITIONED}/clients.npz"),
         order=label_order,
         code=code("screenings"),
     shell:
@@ -123,7 +123,7 @@ rule curves:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        files=lambda w: f"{SCENARIO}/rounds.csv",
+        files=filled(f"{SCENARIO}/rounds.csv"),
         order=label_order,
         columns=lambda w: CURVES[w.curves],
         code=code("curves"),
@@ -175,8 +175,8 @@ rule caught:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(removing_grid(w), sort_keys=True),
-        kept=lambda w: f"{SCENARIO}/kept.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        kept=filled(f"{SCENARIO}/kept.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         code=code("caught"),
     shell:
         "python -m fedsieve caught --grid {params.grid:q} --data {input.data:q}"
@@ -284,8 +284,8 @@ rule batch_times:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        clients_logs=lambda w: f"{SCENARIO}/clients.csv",
-        records=lambda w: f"{SCENARIO}/run.json",
+        clients_logs=filled(f"{SCENARIO}/clients.csv"),
+        records=filled(f"{SCENARIO}/run.json"),
         order=label_order,
         code=code("batch_times"),
     shell:
@@ -356,8 +356,8 @@ rule flags:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(flagging_grid(w), sort_keys=True),
-        kept=lambda w: f"{SCENARIO}/kept.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        kept=filled(f"{SCENARIO}/kept.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         code=code("flags"),
     shell:
         "python -m fedsieve flags --grid {params.grid:q} --kept {params.kept:q}"
@@ -383,8 +383,8 @@ rule quality:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(defense_grid(w), sort_keys=True),
-        logs=lambda w: f"{SCENARIO}/clients.csv",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        logs=filled(f"{SCENARIO}/clients.csv"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         order=label_order,
         score=lambda w: constant(
             "detectors", entry("defenses", w.defense, "detect", "use"), "SCORE"
@@ -414,8 +414,8 @@ rule updates:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(defense_grid(w), sort_keys=True),
-        files=lambda w: f"{SCENARIO}/screened.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        files=filled(f"{SCENARIO}/screened.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         code=code("updates"),
     shell:
         "python -m fedsieve updates --grid {params.grid:q} --files {params.files:q}"
@@ -438,11 +438,11 @@ rule runs:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        rounds=lambda w: f"{SCENARIO}/rounds.csv",
-        clients_logs=lambda w: f"{SCENARIO}/clients.csv",
-        kept=lambda w: f"{SCENARIO}/kept.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
-        records=lambda w: f"{SCENARIO}/run.json",
+        rounds=filled(f"{SCENARIO}/rounds.csv"),
+        clients_logs=filled(f"{SCENARIO}/clients.csv"),
+        kept=filled(f"{SCENARIO}/kept.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
+        records=filled(f"{SCENARIO}/run.json"),
         code=code("runs"),
     shell:
         "python -m fedsieve runs --grid {params.grid:q} --rounds {params.rounds:q}"
@@ -471,13 +471,13 @@ rule page:
     params:
         config=lambda w: shown_settings(),
         marks=lambda w: all_marks(),
-        summaries=lambda w: "results/tables/{grid}.csv",
-        values=lambda w: "results/tables/{grid}-values.csv",
-        runs=lambda w: "results/tables/{grid}-runs.csv",
-        curves=lambda w: "results/tables/{grid}-curves.csv",
-        screenings=lambda w: "results/tables/{grid}-screenings.csv",
+        summaries=filled("results/tables/{grid}.csv"),
+        values=filled("results/tables/{grid}-values.csv"),
+        runs=filled("results/tables/{grid}-runs.csv"),
+        curves=filled("results/tables/{grid}-curves.csv"),
+        screenings=filled("results/tables/{grid}-screenings.csv"),
         captions=lambda w: os.path.relpath(CAPTIONS),
-        folder=lambda w: SCENARIO,
+        folder=filled(SCENARIO),
         texts=texts(CAPTIONS, ROOT / "src/fedsieve/templates"),
         code=code("page"),
     shell:

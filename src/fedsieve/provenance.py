@@ -73,7 +73,7 @@ def environment() -> dict[str, Any]:
 
 def hardware(cpus: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     """Name of the processor, its logical cores, and memory in GiB (1024^3 bytes)."""
-    lines = cpus.read_text().splitlines() if cpus.is_file() else []
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -101,10 +101,10 @@ def _git(*arguments: str) -> str | None:
     # without optional locks, or jobs that run at once would get in each other's and the user's way
     command = ["git", "--no-optional-locks", "-C", str(ROOT.parent), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).strip()
 
 
 def peak_memory_mb() -> float:
@@ -113,7 +113,7 @@ def peak_memory_mb() -> float:
     Linux's ``ru_maxrss`` would be at least that of the process that started this one.
     """
     with contextlib.suppress(OSError):
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
         if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.M):
             return int(found[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -131,7 +131,7 @@ def _code(module: str) -> str:
 
 
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_path(module).read_text())
+    return ast.parse(_path(module).read_text(encoding="utf-8"))
 
 
 def _path(module: str) -> Path:

@@ -66,13 +66,13 @@ def _content(path: Path) -> dict[str, Any]:
         InputError: with all problems, one a line.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(content, Mapping) or not isinstance(content.get("claims"), Mapping):
         raise InputError(f"{path}: has no section claims; give files as config/claims/fdsd.yaml")
     found = {section: content[section] for section in _SECTIONS if section in content}
-    whole = yaml.safe_load(SCHEMA.read_text())
+    whole = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     known = {section: whole["properties"][section] for section in _SECTIONS}
     schema = {"type": "object", "properties": known, "$defs": whole["$defs"]}
     problems = list(misfits(found, schema))

@@ -33,10 +33,10 @@ help:
 
 # The environment is made anew whenever the lock or the project's dependencies change.
 $(STAMP): envs/requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "FedSieve needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into $(VENV); PyTorch makes this some minutes and some GB, once."
-	$(PYTHON) -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[$(EXTRAS)]'
 	@touch $@
 
@@ -80,7 +80,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 new: $(STAMP)
-	@$(BIN)/python -m fedsieve new $(kind) $(name) $(if $(folder),--folder $(folder))
+	@$(BIN)/python -m fedsieve new $(kind) $(name) $(if $(folder),--folder "$(folder)")
 
 lock: $(STAMP)
 	$(BIN)/python envs/lock.py

@@ -65,12 +65,16 @@ def main() -> None:
             print(table(part), flush=True)
             found += part
             if asked.json:
-                asked.json.write_text(json.dumps({"figures": record(found)}, indent=1))
+                asked.json.write_text(
+                    json.dumps({"figures": record(found)}, indent=1), encoding="utf-8"
+                )
     same = engine.workers_agree()
     print(f"\n{table(found)}\n\nthe same bytes for 1, 2 and 4 workers: {same}")
     print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores")
     if asked.json:
-        asked.json.write_text(json.dumps({"figures": record(found), "same_bytes": same}, indent=1))
+        asked.json.write_text(
+            json.dumps({"figures": record(found), "same_bytes": same}, indent=1), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

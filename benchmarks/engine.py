@@ -163,7 +163,7 @@ def schedules(turns: int) -> list[Ratio]:
     """
     plans = {}
     for name, limit in (("mcdfl", "<= 1.3"), ("mcdfl-quick", "")):
-        config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+        config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
         spec = config["defenses"]["mcdfl-plus"]["detect"]
         times = len(spec.pop("before_rounds"))
         plans[times, next(iter(config["tasks"].values()))["rounds"]] = limit

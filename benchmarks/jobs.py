@@ -59,7 +59,7 @@ def copied(folder: Path) -> Path:
 
 def tiny_grid(seeds: int) -> dict[str, object]:
     """The demo with next to nothing to compute, and this many seeds."""
-    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
     config["tasks"]["digits"] |= {"rounds": 1, "cohort": 4, "max_samples": 100}
     grid = config["grids"]["demo"]
     grid |= {
@@ -74,11 +74,17 @@ def grid(n_jobs: int, *, run: bool) -> list[Ratio]:
     """Planning of a grid of about this many tiny jobs, and with ``run`` each job's overhead."""
     with tempfile.TemporaryDirectory() as folder:
         at = copied(Path(folder))
-        (at / "config/tiny.yaml").write_text(yaml.safe_dump(tiny_grid(max(n_jobs // 9, 1))))
+        (at / "config/tiny.yaml").write_text(
+            yaml.safe_dump(tiny_grid(max(n_jobs // 9, 1))), encoding="utf-8"
+        )
         asked = ("-m", "snakemake", "--configfile", "config/tiny.yaml")
         begun = time.perf_counter()
         plan = subprocess.run(
-            [sys.executable, *asked, "-n"], cwd=at, check=True, capture_output=True, text=True
+            [sys.executable, *asked, "-n"],
+            cwd=at,
+            check=True,
+            capture_output=True,
+            encoding="utf-8",
         )
         planned = time.perf_counter() - begun
         jobs = int(re.search(r"^total +(\d+)", plan.stdout + plan.stderr, re.M)[1])
@@ -87,7 +93,7 @@ def grid(n_jobs: int, *, run: bool) -> list[Ratio]:
             held = at / "memory"
             wanted = ("-c", REMEMBERING, str(held), *asked[2:], "--cores", "2", "--quiet", "all")
             whole = taken(*wanted, cwd=at)
-            memory = f"main process {float(held.read_text()):.0f} MB"
+            memory = f"main process {float(held.read_text(encoding='utf-8')):.0f} MB"
             again = taken(*wanted, cwd=at)
             title = f"running {jobs} tiny jobs on 2 cores, s a job"
             found.append(ratio(title, [whole / jobs], note=memory))

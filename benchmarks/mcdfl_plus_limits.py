@@ -157,7 +157,7 @@ def draw(
 def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Run the scenarios, print a line per scenario and share, and yield each draw."""
     root = next(parent for parent in given.run.parents if (parent / "data.npz").is_file())
-    spec = yaml.safe_load(given.configfile.read_text())["tasks"][root.name]["model"]
+    spec = yaml.safe_load(given.configfile.read_text(encoding="utf-8"))["tasks"][root.name]["model"]
     data, _ = read_data(root / "data.npz")
     logits, judge = logits_of(given.run, spec, given.after_round, data)
     agreed = (logits.argmax(axis=1) == data.labels).mean()

@@ -79,8 +79,10 @@ def run(program: Program, work: Work, limit: float) -> Run:
         memory = watched(started, begun + limit)
         wall = time.perf_counter() - begun
         if any(process.wait() for process in started):
-            raise RunError(complaint(path.read_text() for path in sorted(folder.glob("*.err"))))
-        texts = [path.read_text() for path in folder.glob("*.out")]
+            raise RunError(
+                complaint(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.err")))
+            )
+        texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.out")]
     versions, seconds, images = told(texts, work.rounds)
     return Run(seconds, images, wall, memory / 1e6, versions)
 
@@ -91,7 +93,10 @@ def start(program: Program, work: Work, number: int, folder: Path) -> psutil.Pop
     path = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "src")))}
     variables = kept | path | SET | {"FLWR_HOME": str(folder)} | program.variables(number)
     command = [program.python, "-m", program.module, json.dumps(asdict(work)), *program.arguments]
-    with (folder / f"{number}.out").open("w") as out, (folder / f"{number}.err").open("w") as err:
+    with (
+        (folder / f"{number}.out").open("w", encoding="utf-8") as out,
+        (folder / f"{number}.err").open("w", encoding="utf-8") as err,
+    ):
         try:
             return psutil.Popen(command, cwd=folder, env=variables, stdout=out, stderr=err)
         except OSError as error:

@@ -173,7 +173,7 @@ def main() -> None:
     wanted = programs(asked.pfl, asked.flower, os.cpu_count() or 1)
     found = compare(wanted, Work(rounds=asked.rounds), asked.turns, asked.limit)
     if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1))
+        asked.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

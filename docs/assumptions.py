@@ -34,7 +34,7 @@ def gather(package: Path) -> Iterator[tuple[str, str]]:
     with the comment.
     """
     for path in sorted(package.rglob("*.py")):
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         for tag in _TAG.finditer(source):
             text = re.sub(r"\s*\n\s*(# )?", " ", tag["comment"] or tag["docstring"])
             yield str(path.relative_to(package)), text
@@ -53,4 +53,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PACKAGE))
+    PAGE.write_text(page(PACKAGE), encoding="utf-8")

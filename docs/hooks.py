@@ -108,7 +108,7 @@ def _indexes() -> Iterator[Made]:
 
 
 def _title(page: Path) -> str:
-    return page.read_text().partition("\n")[0].removeprefix("# ")
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _api() -> Iterator[Made]:
@@ -144,4 +144,4 @@ def _module(path: Path) -> str:
 
 
 def _summary(path: Path) -> str:
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]

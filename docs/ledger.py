@@ -80,5 +80,5 @@ def _untested(rows: pd.DataFrame) -> str:
 
 if __name__ == "__main__":
     judgement = judge_files(CLAIMS, VALUES)
-    TABLE.write_text(judgement.to_csv(index=False))
-    PAGE.write_text(page(PAGE.read_text(), judgement))
+    TABLE.write_text(judgement.to_csv(index=False), encoding="utf-8")
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), judgement), encoding="utf-8")

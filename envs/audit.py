@@ -18,7 +18,7 @@ COMMAND = (sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "--f
 def audit(lock: Path) -> list[dict]:
     """What pip-audit finds out about each version in a lock; empty where it has no answer."""
     command = [*COMMAND, "--progress-spinner", "off", "--requirement", str(lock)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     return json.loads(done.stdout)["dependencies"] if done.stdout else []
 
 

@@ -7,6 +7,7 @@ by itself, so that packages of other platforms do no harm.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -44,10 +45,14 @@ def main() -> None:
     """Write both files."""
     pins = resolve()
     head = "# Made by `make lock` from pyproject.toml; constraints for pip, Python 3.11, Linux.\n"
-    LOCK.write_text(head + "".join(f"{name}=={version}\n" for name, version in pins.items()))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    direct = [name.split("==")[0] for name in project["dependencies"]]
-    CONDA.write_text(CONDA_HEAD + "".join(f"      - {name}=={pins[name]}\n" for name in direct))
+    LOCK.write_text(
+        head + "".join(f"{name}=={version}\n" for name, version in pins.items()), encoding="utf-8"
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    direct = [re.split("[<>=]", name)[0] for name in project["dependencies"]]
+    CONDA.write_text(
+        CONDA_HEAD + "".join(f"      - {name}=={pins[name]}\n" for name in direct), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

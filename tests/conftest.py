@@ -50,7 +50,7 @@ def plugin(tmp_path_factory, monkeypatch):
 
     def add(kind, name, source):
         path = package / kind / f"{name}.py"
-        path.write_text(source)
+        path.write_text(source, encoding="utf-8")
         spec = importlib.util.spec_from_file_location(registry.module(kind, name), path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

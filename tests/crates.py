@@ -42,11 +42,11 @@ def finished(folder, stage):
         run = Path(KRUM.replace("seed1", f"seed{seed}")).with_name(defense)
         run.mkdir(parents=True)
         scores = {"accuracy": accuracy, "asr": 1 - accuracy, "asr_floor": 0.0, "asr.flip": None}
-        (run / "metrics.json").write_text(json.dumps(scores))
-        (run / "run.json").write_text(json.dumps(record(seed)))
+        (run / "metrics.json").write_text(json.dumps(scores), encoding="utf-8")
+        (run / "run.json").write_text(json.dumps(record(seed)), encoding="utf-8")
         (run / "model.safetensors").write_bytes(np.float32([accuracy]).tobytes())
     receipt = {"dataset": "mnist", "files": {"MNIST/raw/images": "ab" * 32}}
-    Path("results/digits/source.json").write_text(json.dumps(receipt))
+    Path("results/digits/source.json").write_text(json.dumps(receipt), encoding="utf-8")
     written = {path.suffix[1:]: path for path in TABLES}
     told = {"grid": GRID, "order": ["none", "krum", "flip"], "marks": {"krum": "f = 1"}}
     stage("table")(**told, files=FILES[0], **written)
@@ -59,7 +59,7 @@ def maker(results, stage):
     def make(name="small.zip", **changed):
         given = {"name": "small", "grid": GRID, "files": FILES, "tables": TABLES}
         given |= {"order": ["none", "krum", "flip"], "marks": {"krum": "f = 1"}}
-        given |= {"config": CONFIG, "agent": ""}
+        given |= {"config": CONFIG, "agent": "", "results": Path("results")}
         stage("crate")(**given | changed, crate=results / name)
         return results / name
 

@@ -1,9 +1,13 @@
 import errno
+import fcntl
+import os
 import time
 import zipfile
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from fedsieve import artifacts
 from fedsieve.artifacts import read_arrays, read_json, replacing, write_arrays, write_json
@@ -45,23 +49,23 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
     def fail():
         with replacing(path) as partial:
-            partial.write_text("half of the n")
+            partial.write_text("half of the n", encoding="utf-8")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "file"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with replacing(path) as partial:
-        partial.write_text("new")
-        assert path.read_text() == "old"
+        partial.write_text("new", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "old"
         assert partial.parent == path.parent
-    assert path.read_text() == "new"
+    assert path.read_text(encoding="utf-8") == "new"
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -153,7 +157,7 @@ def test_an_archive_whose_member_lies_about_its_size_is_refused(archive):
 
 def test_json_is_sorted_and_has_no_nan(tmp_path):
     write_json(tmp_path / "x.json", {"b": 1, "a": None})
-    assert (tmp_path / "x.json").read_text() == '{\n "a": null,\n "b": 1\n}\n'
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n "a": null,\n "b": 1\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert read_json(tmp_path / "x.json") == {"a": None, "b": 1}
@@ -216,7 +220,7 @@ def test_unknown_numbers_are_an_error_unless_they_may_be(tmp_path):
 def test_content_that_changed_without_being_written_anew_is_refused(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"accuracy": 0.5})
-    path.write_text(path.read_text().replace("0.5", "0.7"))
+    path.write_text(path.read_text(encoding="utf-8").replace("0.5", "0.7"), encoding="utf-8")
     with pytest.raises(InputError, match=r"it is not as it was written\. Delete it"):
         read_json(path)
     write_json(path, {"accuracy": 0.7})
@@ -228,3 +232,43 @@ def test_a_disk_that_refuses_is_named_with_the_remedy(tmp_path):
     with pytest.raises(InputError, match=told), replacing(tmp_path / "x.json"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(params=[0o022, 0o002, 0o077])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_who_may_read_a_file_is_decided_by_the_umask_alone(tmp_path, umask):
+    artifacts.write_text(tmp_path / "below/text", "")
+    with replacing(tmp_path / "below/model.safetensors") as partial:
+        save_file({"weights": torch.zeros(2)}, partial)
+    with artifacts.locked(tmp_path / "below/locked"):
+        pass
+    assert (tmp_path / "below").stat().st_mode & 0o777 == 0o777 & ~umask
+    files = list((tmp_path / "below").iterdir())
+    assert len(files) == 3
+    for path in files:
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_another_users_lock_shuts_nobody_out(tmp_path, monkeypatch):
+    with artifacts.locked(tmp_path / "data"):
+        pass
+    really = os.open
+
+    def may_only_read(path, flags, *more):
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", may_only_read)
+    lock = tmp_path / ".data.lock"
+    with artifacts.locked(tmp_path / "data"), lock.open("rb") as other:
+        refused = pytest.raises(BlockingIOError)
+        with refused:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with pytest.raises(PermissionError), artifacts.locked(tmp_path / "none"):
+        pass

@@ -101,4 +101,4 @@ def test_the_stage_writes_each_part_of_each_defense(stage, training, tmp_path):
     assert set(spent) == {*PARTS, "all"}
     assert set(table["n"]) == {1}
     assert (tmp_path / "times.pdf").read_bytes().startswith(b"%PDF-")
-    assert json.loads(record.read_text())["seconds_of_parts"]
+    assert json.loads(record.read_text(encoding="utf-8"))["seconds_of_parts"]

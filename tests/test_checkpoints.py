@@ -112,12 +112,12 @@ def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_bit(fed, tmp_path, afte
 
 def test_the_key_knows_every_setting_and_the_content_of_inputs(tmp_path):
     path = tmp_path / "input"
-    path.write_text("one")
+    path.write_text("one", encoding="utf-8")
     key = checkpoints.key([{"a": 1, "b": 2}, 3], [path])
     assert key == checkpoints.key([{"b": 2, "a": 1}, 3], [path])
     assert key != checkpoints.key([{"a": 1, "b": 2}, 4], [path])
     assert key != checkpoints.key([{"a": 1, "b": 2}, 3], [path, path])
-    path.write_text("two")
+    path.write_text("two", encoding="utf-8")
     assert key != checkpoints.key([{"a": 1, "b": 2}, 3], [path])
 
 
@@ -184,7 +184,7 @@ def test_a_killed_training_job_resumes_and_writes_the_same_bytes(
         job.kill()
     assert job.returncode == -signal.SIGKILL
     assert not arguments["model"].exists()
-    log = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    log = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     assert not log.startswith(f"round 1/{rounds}:")
     assert f"round {rounds}/{rounds}:" in log
     assert written_bytes(tmp_path) == undisturbed(rounds)
@@ -198,4 +198,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed_by_a_job(
     stage("train")(**training(tmp_path))
     assert "unreadable checkpoint" in capsys.readouterr().out
     assert written_bytes(tmp_path) == undisturbed(3)
-    assert json.loads((tmp_path / "run.json").read_text())["settings"]["code"] == "digest"
+    assert (
+        json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["settings"]["code"]
+        == "digest"
+    )

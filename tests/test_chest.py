@@ -29,7 +29,8 @@ from fedsieve.records import Dataset, Partition, keeping
 
 ROOT = Path(__file__).parents[1]
 CHEST, QUICK = (
-    yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("chest", "chest-quick")
+    yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
+    for name in ("chest", "chest-quick")
 )
 SCALE = runpy.run_path(str(ROOT / "benchmarks/chest_scale.py"))
 
@@ -122,7 +123,7 @@ def scored(tmp_path_factory, stage):
     np.savez(at / "predictions.npz", **rounds, rounds=np.array([1, 2]), scores=SAID)
     log = "round,client,sampled,n_samples,weight,loss,score,detected,screened,benign,in_domain\n"
     rows = [f"{r},{c},True,2,0.5,1.0,,False,False,True,True\n" for r in (1, 2) for c in (0, 1)]
-    (at / "clients.csv").write_text(log + "".join(rows))
+    (at / "clients.csv").write_text(log + "".join(rows), encoding="utf-8")
     nothing = {"sanitized": np.array(False), "bytes": np.array(0)}
     write_verdict(at / "kept.npz", keeping(np.ones(4, bool)), **nothing)
     write_json(at / "floor.json", {"accuracy_unattacked": 0.5, "asr_floor": 0.25})

@@ -449,12 +449,12 @@ def test_the_ledger_has_every_claim_with_the_rules_in_words(stage, tmp_path):
     rows = pd.read_csv(made["csv"])
     assert rows["verdict"].tolist() == ["reproduced", "not reproduced", "not tested"]
     assert rows["claim"].tolist() == ["table", "bound", "else"]
-    text = made["md"].read_text()
+    text = made["md"].read_text(encoding="utf-8")
     assert "because" in text
     for kind in ("published", "reaches"):
         assert verdicts.RULES[kind] in text
     assert verdicts.RULES["beats"] not in text
-    assert "no such data" in made["html"].read_text()
+    assert "no such data" in made["html"].read_text(encoding="utf-8")
 
 
 def test_the_default_reading_shows_the_best_and_of_how_many():
@@ -486,7 +486,7 @@ def test_what_is_shown_starts_with_where_and_what_the_paper_says():
 )
 def test_a_file_that_is_no_table_of_values_is_named(stage, tmp_path, content, says):
     path = tmp_path / "one.csv"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     made = {kind: tmp_path / kind for kind in ("csv", "md", "html")}
     with pytest.raises(InputError, match=f"one.csv: .*{says}"):
         stage("ledger")(claims={}, margins=MARGINS, values=[path], **made)

@@ -61,7 +61,9 @@ def drawn(folder, stage, monkeypatch):
     def drawn(rounds):
         for ratio in ("0.2", "0.4"):
             for seed in (1, 2):
-                (folder / f"t-p-flip-{ratio}-d-{seed}.csv").write_text(log(rounds))
+                (folder / f"t-p-flip-{ratio}-d-{seed}.csv").write_text(
+                    log(rounds), encoding="utf-8"
+                )
         seen = []
 
         def noted(clients, order, title, ylabel, figure=draw.quality):

@@ -23,7 +23,7 @@ def table(tmp_path_factory, training, stage):
             md=folder / "t.md",
             device="cpu",
         )
-    return pd.read_csv(folder / "t.csv"), (folder / "t.md").read_text()
+    return pd.read_csv(folder / "t.csv"), (folder / "t.md").read_text(encoding="utf-8")
 
 
 def test_every_part_is_timed_as_often_for_each_batch_size(table):

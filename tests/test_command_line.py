@@ -106,7 +106,7 @@ def test_an_unknown_stage_exits_with_2(name, capsys):
 
 def test_help_of_a_stage_exits_with_0():
     command = [sys.executable, "-m", "fedsieve", "keep", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert "--masks" in done.stdout
     assert done.stderr == ""
 
@@ -115,7 +115,7 @@ def test_bad_input_exits_with_1_and_one_line_and_no_traceback(tmp_path):
     flags = ["--clients", str(tmp_path / "none.npz"), "--masks"]
     flags += ["--server", str(tmp_path / "none.npz"), "--keep", str(tmp_path / "keep")]
     command = [sys.executable, "-m", "fedsieve", "keep", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith(f"fedsieve keep: error: {tmp_path / 'none.npz'}: not a usable artifact")

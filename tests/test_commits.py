@@ -20,7 +20,7 @@ hyphen beside it."""
 def named(path):
     """Commits that a page names, or a published CSV in its column."""
     if path.suffix == ".md":
-        return sorted(set(HASH.findall(path.read_text())))
+        return sorted(set(HASH.findall(path.read_text(encoding="utf-8"))))
     return sorted(set(pd.read_csv(path, usecols=["commit"], dtype=str)["commit"].dropna()))
 
 
@@ -28,7 +28,7 @@ def named(path):
 def history():
     """The repository with its history, without which nothing can be said."""
     shallow = ["git", "-C", str(ROOT), "rev-parse", "--is-shallow-repository"]
-    found = subprocess.run(shallow, capture_output=True, text=True, check=False)
+    found = subprocess.run(shallow, capture_output=True, encoding="utf-8", check=False)
     if found.stdout.strip() != "false":
         absent("the whole history of the repository (git clone without --depth)")
 
@@ -40,7 +40,7 @@ def test_a_hash_is_told_from_words_numbers_and_parts_of_other_names():
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in PAGES if HASH.search(p.read_text())]
+    [p for p in PAGES if HASH.search(p.read_text(encoding="utf-8"))]
     + sorted(ROOT.glob("docs/reproduction/values/*.csv")),
     ids=lambda path: str(path.relative_to(ROOT)),
 )

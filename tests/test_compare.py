@@ -20,7 +20,9 @@ def results(tmp_path):
             for seed, value in enumerate(values, start=1):
                 folder = tmp_path / f"mnist/iid-10/seed{seed}/{attack}/ratio0.25/{defense}"
                 folder.mkdir(parents=True)
-                (folder / "metrics.json").write_text(json.dumps({"accuracy": value, "asr": None}))
+                (folder / "metrics.json").write_text(
+                    json.dumps({"accuracy": value, "asr": None}), encoding="utf-8"
+                )
         return tmp_path
 
     return write

@@ -14,8 +14,8 @@ from fedsieve.errors import InputError
 from fedsieve.settings import check, complete
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
 SCREEN = 25
 """Lines of a terminal that a message may fill."""
 
@@ -132,13 +132,13 @@ def faulty():
 
 
 def test_snakemake_prints_the_same_words_on_one_screen_and_no_traceback(tmp_path):
-    (tmp_path / "faulty.yaml").write_text(yaml.safe_dump(faulty()))
+    (tmp_path / "faulty.yaml").write_text(yaml.safe_dump(faulty()), encoding="utf-8")
     arguments = ["-n", "--directory", tmp_path, "--configfile", tmp_path / "faulty.yaml"]
     run = subprocess.run(
         [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     said = complaint(faulty())

@@ -6,9 +6,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-DOCKER = (ROOT / "envs/Dockerfile").read_text()
-APPTAINER = (ROOT / "envs/fedsieve.def").read_text()
-CONDA = yaml.safe_load((ROOT / "envs/fedsieve.yaml").read_text())["dependencies"]
+DOCKER = (ROOT / "envs/Dockerfile").read_text(encoding="utf-8")
+APPTAINER = (ROOT / "envs/fedsieve.def").read_text(encoding="utf-8")
+CONDA = yaml.safe_load((ROOT / "envs/fedsieve.yaml").read_text(encoding="utf-8"))["dependencies"]
 INSTALL = "--constraint /opt/fedsieve/envs/requirements.lock /opt/fedsieve"
 
 
@@ -41,7 +41,7 @@ def test_both_take_the_same_files_along_which_exist():
 
 
 def test_docker_is_sent_these_files_alone():
-    lines = (ROOT / "envs/Dockerfile.dockerignore").read_text().splitlines()
+    lines = (ROOT / "envs/Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "*"
     assert {line[1:] for line in lines if line.startswith("!")} == copied()[0]
 
@@ -51,6 +51,10 @@ def test_docker_does_not_run_as_root():
 
 
 def test_the_workflow_names_the_image_that_the_documentation_builds():
-    [image] = re.findall(r'^container: "(.*)"$', (ROOT / "workflow/Snakefile").read_text(), re.M)
+    [image] = re.findall(
+        r'^container: "(.*)"$', (ROOT / "workflow/Snakefile").read_text(encoding="utf-8"), re.M
+    )
     assert f"apptainer build {image} envs/fedsieve.def" in APPTAINER
-    assert f"apptainer build {image} envs/fedsieve.def" in (ROOT / "docs/containers.md").read_text()
+    assert f"apptainer build {image} envs/fedsieve.def" in (ROOT / "docs/containers.md").read_text(
+        encoding="utf-8"
+    )

@@ -100,13 +100,13 @@ def test_the_configuration_is_packed_as_it_was_used(crate):
 
 
 def test_a_training_of_an_older_version_is_refused_by_name(crate):
-    Path(f"{KRUM}/run.json").write_text('{"environment": {}}')
+    Path(f"{KRUM}/run.json").write_text('{"environment": {}}', encoding="utf-8")
     with pytest.raises(InputError, match=f"{KRUM}/run.json: no time or commit"):
         crate()
 
 
 def test_the_license_is_that_of_the_project():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert LICENSE.rpartition("/")[2] == project["license"]
 
 
@@ -147,7 +147,7 @@ def validate(tmp_path):
 
     def found(path):
         command = [os.environ["ROCRATE_PYTHON"], "-c", VALIDATE, str(path), str(tmp_path / "cache")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -122,7 +122,7 @@ def test_cuda_on_a_pytorch_without_it_is_an_error_that_says_so(machine, monkeypa
 def own_process(*arguments):
     """What Python says, run in a process of its own, whose lease ends with it."""
     command = [sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
 
 @on_a_card
@@ -163,5 +163,5 @@ def test_training_on_a_card_ends_near_training_on_the_cpu(trained):
 
 @on_a_card
 def test_the_record_of_training_names_the_card(trained):
-    record = json.loads((trained("cuda") / "run.json").read_text())
+    record = json.loads((trained("cuda") / "run.json").read_text(encoding="utf-8"))
     assert record["device"] == torch.cuda.get_device_name(0)

@@ -28,10 +28,10 @@ from fedsieve.vectors import Layout
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
-    str(path.relative_to(ROOT)): path.read_text()
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 }
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 ASSUMPTIONS = runpy.run_path(str(ROOT / "docs/assumptions.py"))
 EXAMPLE = re.compile(r"^`src/fedsieve/(\w+)/(\w+)\.py`\n\n```python\n(.*?)^```", re.M | re.S)
 EXAMPLES = {
@@ -69,7 +69,7 @@ def snippets(*pages):
 
 def on_the_demo(*blocks):
     """The demo's configuration with blocks of YAML on top, as Snakemake puts them together."""
-    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
     return merged(demo, *map(yaml.safe_load, blocks))
 
 
@@ -117,11 +117,14 @@ def workspace(tmp_path_factory):
     for part in ("Snakefile", "pyproject.toml", *helpers):
         shutil.copy(ROOT / part, root / part)
     for (kind, name), code in EXAMPLES.items():
-        (root / f"src/fedsieve/{kind}/{name}.py").write_text(code)
+        (root / f"src/fedsieve/{kind}/{name}.py").write_text(code, encoding="utf-8")
     for path in (root / "config").glob("*.yaml"):
-        path.write_text(yaml.safe_dump(with_one_seed(yaml.safe_load(path.read_text()))))
-    (root / "config/scans.yaml").write_text(*blocks("yaml", "docs/own-data.md"))
-    (root / "config/mine.yaml").write_text(*blocks("yaml", "README.md"))
+        path.write_text(
+            yaml.safe_dump(with_one_seed(yaml.safe_load(path.read_text(encoding="utf-8")))),
+            encoding="utf-8",
+        )
+    (root / "config/scans.yaml").write_text(*blocks("yaml", "docs/own-data.md"), encoding="utf-8")
+    (root / "config/mine.yaml").write_text(*blocks("yaml", "README.md"), encoding="utf-8")
     shutil.copy(root / "src/fedsieve/aggregators/norm_clip.py", root / MINE)
     archive(root / "my-scans.npz")
     return root
@@ -135,7 +138,7 @@ def run(root, command):
     environment = {k: v for k, v in os.environ.items() if k not in ("FEDSIEVE_DATA", "CI")}
     environment["PYTHONPATH"] = str(root / "src")
     done = subprocess.run(
-        command, shell=True, cwd=root, env=environment, capture_output=True, text=True
+        command, shell=True, cwd=root, env=environment, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
@@ -157,12 +160,14 @@ def test_examples_keep_what_all_plugins_of_their_kind_promise(workspace):
 @pytest.mark.workflow
 def test_the_workflow_plans_the_examples_by_the_configuration_beside_them(workspace):
     shown = snippets("README.md", "docs/extend.md")
-    content = merged(yaml.safe_load((workspace / "config/demo.yaml").read_text()), shown)
+    content = merged(
+        yaml.safe_load((workspace / "config/demo.yaml").read_text(encoding="utf-8")), shown
+    )
     grid = content["grids"]["demo"] | {"partition": list(shown["partitions"]), "seed": [1]}
     grid |= {"attack": list(shown["attacks"]), "defense": list(shown["defenses"])}
     other = grid | {"task": list(shown["tasks"]), "defense": ["none"]}
     content["grids"] = {"examples": grid, "tasks": other}
-    (workspace / "config/examples.yaml").write_text(yaml.safe_dump(content))
+    (workspace / "config/examples.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     output = run(workspace, ".venv/bin/snakemake -n --cores 1 --configfile config/examples.yaml")
     for label in [*shown["defenses"], *shown["tasks"], *shown["attacks"], *shown["partitions"]]:
         assert re.search(rf"output: results/.*/?{re.escape(label)}/.*model\.safetensors", output)
@@ -271,7 +276,7 @@ def test_the_picture_shows_the_workflow_as_it_is(workspace):
     found = re.findall(r'(\d+)\[label = "(\w+)"', dot)
     names = {number: base(rule) for number, rule in found}
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
-    svg = (ROOT / "docs/dag.svg").read_text()
+    svg = (ROOT / "docs/dag.svg").read_text(encoding="utf-8")
     shown = dict(re.findall(r"<title>(\d+)</title>.*?<text[^>]*>(\w+)<", svg, re.S))
     arrows = {(shown[a], shown[b]) for a, b in re.findall(r"<title>(\d+)&#45;&gt;(\d+)<", svg)}
     assert set(names.values()) == set(shown.values())
@@ -348,7 +353,7 @@ def test_links_lead_somewhere(page):
         path = (ROOT / page).parent / target if target else ROOT / page
         assert path.exists(), f"{page} links to {target}"
         if anchor and path.suffix == ".md":
-            assert anchor in headings(path.read_text())
+            assert anchor in headings(path.read_text(encoding="utf-8"))
 
 
 def headings(text):
@@ -368,7 +373,7 @@ def test_named_files_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_make_targets_exist(page):
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     assert set(re.findall(r"(?:`|^)make (\w+)", PAGES[page], re.M)) <= {*targets}
 
 
@@ -411,7 +416,7 @@ def test_the_page_of_assumptions_is_up_to_date():
 
 
 def test_no_assumption_is_missed():
-    sources = (path.read_text() for path in (ROOT / "src/fedsieve").rglob("*.py"))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src/fedsieve").rglob("*.py"))
     n_tags = sum(source.count("ASSUME:") for source in sources)
     assert len(list(ASSUMPTIONS["gather"](ROOT / "src/fedsieve"))) == n_tags
 
@@ -437,7 +442,7 @@ def f():
 
 
 def test_an_assumption_ends_with_its_paragraph_heading_docstring_or_comment(tmp_path):
-    (tmp_path / "module.py").write_text(SAMPLE)
+    (tmp_path / "module.py").write_text(SAMPLE, encoding="utf-8")
     found = [text for _, text in ASSUMPTIONS["gather"](tmp_path)]
     assert found == ["one line.", "two lines.", "three.", "a comment of two lines", "beside code"]
 
@@ -456,8 +461,8 @@ def test_decisions_are_numbered_pages_of_context_decision_and_consequences():
 
 
 def test_the_citation_has_the_version_and_license_of_the_package():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
     readme = " ".join(PAGES["README.md"].split())
     assert all(paper["title"] in readme for paper in citation["references"])

@@ -7,10 +7,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = dict(
     line.split("==")
-    for line in (ROOT / "envs/requirements.lock").read_text().splitlines()
+    for line in (ROOT / "envs/requirements.lock").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 )
 
@@ -20,7 +20,9 @@ def plain(name):
 
 
 def conda():
-    listed = yaml.safe_load((ROOT / "envs/fedsieve.yaml").read_text())["dependencies"]
+    listed = yaml.safe_load((ROOT / "envs/fedsieve.yaml").read_text(encoding="utf-8"))[
+        "dependencies"
+    ]
     return dict(
         pin.split("==") for entry in listed if isinstance(entry, dict) for pin in entry["pip"]
     )

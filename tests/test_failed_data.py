@@ -17,7 +17,9 @@ def test_a_data_set_that_cannot_be_made_is_explained_by_the_log_of_its_job(
     folder.mkdir(parents=True)
     if job == "data":
         (folder / "source.json").touch()
-    (folder / f"{job}.log").write_text("downloading\nfedsieve: error: no network\n")
+    (folder / f"{job}.log").write_text(
+        "downloading\nfedsieve: error: no network\n", encoding="utf-8"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(estimate.ancestry, "snakemake", lambda *_: ["false"])
     wanted = Job("train", "", "", "python -m fedsieve train --data results/mnist/data.npz")

@@ -95,8 +95,8 @@ def test_records_of_jobs_that_have_not_ended_are_no_past(tmp_path):
         "done": record("train", train(1), 2).model_dump(),
         "running": {"rule": "train", "shellcmd": train(2), "starttime": 5.0},
     }.items():
-        (store / name).write_text(json.dumps(content))
-    (store / "torn").write_text('{"rule": "tra')
+        (store / name).write_text(json.dumps(content), encoding="utf-8")
+    (store / "torn").write_text('{"rule": "tra', encoding="utf-8")
     assert [found.shellcmd for found in ancestry.done(tmp_path)] == [train(1)]
     assert ancestry.done(tmp_path / "new") == []
 

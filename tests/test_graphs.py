@@ -233,7 +233,7 @@ def test_training_by_recorded_steps_writes_the_same_bytes(
     stage("train")(**training(tmp_path, rounds=2))
     assert written_bytes(tmp_path) == undisturbed(2)
     assert sum(tape.replays for tape in tapes) > len(tapes) > 0
-    assert json.loads((tmp_path / "run.json").read_text())["cuda_graphs"] is True
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["cuda_graphs"] is True
 
 
 def test_the_warm_up_model_is_trained_by_recorded_steps_to_the_same_bytes(
@@ -282,7 +282,7 @@ def test_without_the_setting_clients_are_trained_as_ever(
     monkeypatch.delenv(graphs.SETTING, raising=False)
     monkeypatch.setattr(graphs, "recorder", None)
     stage("train")(**training(tmp_path, rounds=1))
-    assert json.loads((tmp_path / "run.json").read_text())["cuda_graphs"] is False
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["cuda_graphs"] is False
 
 
 @pytest.mark.parametrize("build", [cnn2, cnn_bn, bf16])

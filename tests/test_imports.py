@@ -14,6 +14,8 @@ MODULES = sorted(
 )
 ORDER = [
     "errors",
+    "paths",
+    "locks",
     "records",
     "rng",
     "artifacts",
@@ -117,14 +119,16 @@ def place(module):
 
 
 def tree(module):
-    return ast.parse(PACKAGE.joinpath(*short(module).split(".")).with_suffix(".py").read_text())
+    return ast.parse(
+        PACKAGE.joinpath(*short(module).split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    )
 
 
 def loaded(code, *arguments):
     """Which modules a fresh interpreter has loaded after some code."""
     code += "\nimport sys; print(' '.join(sys.modules))"
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -157,7 +161,7 @@ def test_only_the_registry_and_the_command_line_import_by_name(module):
 
 
 def test_packages_are_empty():
-    assert not [path for path in PACKAGE.rglob("__init__.py") if path.read_text()]
+    assert not [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8")]
 
 
 def test_only_oracles_metrics_and_data_preparation_know_what_was_poisoned():

@@ -18,7 +18,7 @@ CLAIM["reaches"] = BOUND | {"bound": 0.9}
 
 
 def written(path, content):
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
 
 
@@ -36,7 +36,7 @@ def test_published_values_are_judged_without_running_anything(tmp_path, values, 
     made = {"md": [tmp_path / "out.md"], "csv": [tmp_path / "out.csv"]}
     judge(claims=[given], values=[values], **made)
     assert pd.read_csv(tmp_path / "out.csv")["verdict"].tolist() == ["reproduced"]
-    assert "nine of ten are right" in (tmp_path / "out.md").read_text()
+    assert "nine of ten are right" in (tmp_path / "out.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out == "   1 reproduced\n"
 
 
@@ -71,7 +71,9 @@ def test_every_claim_of_the_papers_has_a_row_though_nothing_was_run(tmp_path):
     rows = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
     assert set(rows["verdict"]) == {"not tested"}
     assert rows["why"].astype(bool).all()
-    named = [n for path in PAPERS for n in yaml.safe_load(path.read_text())["claims"]]
+    named = [
+        n for path in PAPERS for n in yaml.safe_load(path.read_text(encoding="utf-8"))["claims"]
+    ]
     assert list(dict.fromkeys(rows["claim"])) == named
 
 
@@ -92,7 +94,7 @@ def test_a_file_with_faults_is_named_with_the_key(tmp_path, content, says):
 
 
 def test_text_that_is_no_yaml_is_named(tmp_path):
-    (tmp_path / "a.yaml").write_text("claims: [")
+    (tmp_path / "a.yaml").write_text("claims: [", encoding="utf-8")
     with pytest.raises(InputError, match="no YAML"):
         judge(claims=[tmp_path / "a.yaml"], values=[])
 

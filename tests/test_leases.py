@@ -29,7 +29,7 @@ def pretended(tmp_path):
     """Environment with an nvidia-smi that lists four cards, and a folder of its own for locks."""
     smi = tmp_path / "nvidia-smi"
     lines = (f"echo 'GPU {i}: Pretended (UUID: {card})'" for i, card in enumerate(CARDS))
-    smi.write_text("\n".join(["#!/bin/sh", *lines]))
+    smi.write_text("\n".join(["#!/bin/sh", *lines]), encoding="utf-8")
     smi.chmod(0o755)
     unwanted = {leases.HELD, leases.SHARES, *leases.GRANTS, "SLURM_JOB_ID"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
@@ -48,7 +48,7 @@ def job():
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         environment = os.environ | environment
         command = [sys.executable, "-S", "-c", code]
-        started.append(subprocess.Popen(command, text=True, env=environment, **pipes))
+        started.append(subprocess.Popen(command, encoding="utf-8", env=environment, **pipes))
         return started[-1]
 
     yield start
@@ -192,7 +192,7 @@ def test_cards_that_nothing_lists_go_by_the_names_that_the_user_gives():
 
 
 def test_divided_cards_are_listed_with_their_instances(pretended):
-    (pretended / "nvidia-smi").write_text(f"#!/bin/sh\ncat <<'E'\n{LISTING}E\n")
+    (pretended / "nvidia-smi").write_text(f"#!/bin/sh\ncat <<'E'\n{LISTING}E\n", encoding="utf-8")
     found = leases.listed()
     assert found == ["GPU-5c89852c-d268", "MIG-aa22", "MIG-ab33", "GPU-dae76d0e-3414"]
     assert leases.allowed({}, found) == [found[0], found[3]]
@@ -201,7 +201,7 @@ def test_divided_cards_are_listed_with_their_instances(pretended):
 
 @pytest.mark.parametrize("script", ["echo No devices were found; exit 6", "exit 9"])
 def test_no_card_is_listed_where_nvidia_smi_fails(pretended, script):
-    (pretended / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    (pretended / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     assert leases.listed() == []
     assert leases.take() is None
 

@@ -14,7 +14,7 @@ def rows():
 
 
 def test_the_ledger_is_what_the_published_values_give(rows):
-    text = LEDGER["PAGE"].read_text()
+    text = LEDGER["PAGE"].read_text(encoding="utf-8")
     assert LEDGER["page"](text, rows) == text, "make ledger"
 
 
@@ -24,6 +24,6 @@ def test_the_whole_ledger_is_what_the_published_values_give(rows):
 
 
 def test_every_statement_is_in_the_table_of_what_was_measured_or_of_what_was_not(rows):
-    text = LEDGER["PAGE"].read_text()
+    text = LEDGER["PAGE"].read_text(encoding="utf-8")
     missing = [says for says in rows["says"].unique() if says.replace("|", "/") not in text]
     assert missing == []

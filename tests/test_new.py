@@ -43,7 +43,7 @@ def test_labels_have_hyphens_and_files_have_underscores(tmp_path, capsys):
 
 
 def test_the_command_printed_is_the_one_documented():
-    assert f"```sh\n{RUN}\n```" in EXAMPLES.read_text()
+    assert f"```sh\n{RUN}\n```" in EXAMPLES.read_text(encoding="utf-8")
 
 
 def test_a_defense_is_said_to_be_made_of_three_kinds(tmp_path):

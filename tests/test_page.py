@@ -29,7 +29,7 @@ def made(tmp_path_factory, stage):
     """Text of the page of two grids."""
     given = arguments(tmp_path_factory.mktemp("page"), CAPTIONS)
     stage("page")(**given)
-    return given["html"].read_text()
+    return given["html"].read_text(encoding="utf-8")
 
 
 def test_samples_are_counted_by_truth_and_fate():
@@ -282,4 +282,4 @@ def test_a_grid_without_attack_has_no_chart_of_attack_success(made):
 
 def test_the_same_results_give_the_same_bytes(tmp_path, stage, made):
     stage("page")(**arguments(tmp_path, CAPTIONS))
-    assert (tmp_path / "index.html").read_text() == made
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == made

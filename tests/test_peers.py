@@ -22,7 +22,7 @@ def program(tmp_path):
     """A function that makes a program of code, which is told the work as any other."""
 
     def make(code):
-        (tmp_path / "own_program.py").write_text(code)
+        (tmp_path / "own_program.py").write_text(code, encoding="utf-8")
         found = {"PYTHONPATH": str(tmp_path)}
         return Program("own", "own", sys.executable, "own_program", variables=lambda _: found)
 

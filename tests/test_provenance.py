@@ -35,8 +35,8 @@ def edit(tmp_path, monkeypatch):
 
     def change(file, old, new):
         path = tmp_path / "fedsieve" / file
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new))
+        assert old in path.read_text(encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
         forget()
 
     forget()
@@ -68,7 +68,7 @@ def test_docstrings_change_nothing(edit, file, text):
 def test_formatting_changes_nothing(edit, tmp_path):
     before = provenance.digest("fedsieve.stages.train")
     for path in (tmp_path / "fedsieve").rglob("*.py"):
-        path.write_text(ast.unparse(ast.parse(path.read_text())))
+        path.write_text(ast.unparse(ast.parse(path.read_text(encoding="utf-8"))), encoding="utf-8")
     forget()
     assert provenance.digest("fedsieve.stages.train") == before
 
@@ -119,7 +119,7 @@ def test_every_form_of_import_is_followed(tmp_path, monkeypatch):
         "e": "",
     }
     for name, text in forms.items():
-        (tmp_path / f"fedsieve/{name}.py").write_text(text)
+        (tmp_path / f"fedsieve/{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     forget()
     assert provenance.closure(["fedsieve.a"]) == {f"fedsieve.{name}" for name in "abcd"}
@@ -182,7 +182,9 @@ def test_the_environment_names_versions_and_hardware_and_no_host():
 
 
 def test_the_processor_is_the_one_that_the_system_names(tmp_path):
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: A: B\nmodel name\t: C\n")
+    (tmp_path / "cpuinfo").write_text(
+        "processor\t: 0\nmodel name\t: A: B\nmodel name\t: C\n", encoding="utf-8"
+    )
     found = provenance.hardware(tmp_path / "cpuinfo")
     assert found["cpu"] == "A: B"
     assert found["memory_gib"] == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.1)
@@ -192,14 +194,14 @@ def test_the_processor_is_the_one_that_the_system_names(tmp_path):
 def git(folder, *arguments):
     who = ["-c", "user.name=n", "-c", "user.email=e"]
     command = ["git", "-C", str(folder), *who, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """A repository with one source file."""
     (tmp_path / "src").mkdir()
-    (tmp_path / "src/module.py").write_text("")
+    (tmp_path / "src/module.py").write_text("", encoding="utf-8")
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "--message", "first")
@@ -210,9 +212,9 @@ def clone(tmp_path, monkeypatch):
 def test_a_clone_has_a_commit_and_is_modified_by_code_alone(clone):
     commit = git(clone, "rev-parse", "HEAD")
     assert provenance.revision() == {"commit": commit, "modified": False}
-    (clone / "notes.txt").write_text("mine")
+    (clone / "notes.txt").write_text("mine", encoding="utf-8")
     assert provenance.revision() == {"commit": commit, "modified": False}
-    (clone / "src/plugin.py").write_text("")
+    (clone / "src/plugin.py").write_text("", encoding="utf-8")
     assert provenance.revision() == {"commit": commit, "modified": True}
 
 
@@ -234,7 +236,7 @@ def test_a_clone_without_a_commit_has_none(clone):
 def test_a_training_records_settings_versions_hardware_and_times(tmp_path, stage, training):
     before = datetime.now(UTC).replace(microsecond=0)
     stage("train")(**training(tmp_path, rounds=1))
-    found = json.loads((tmp_path / "run.json").read_text())
+    found = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert found["settings"]["code"] == "digest"
     assert found["environment"]["packages"]["numpy"] == np.__version__
     assert found["torch"]["build"] == torch.__version__
@@ -272,7 +274,9 @@ def test_peak_memory_is_in_megabytes():
 def test_peak_memory_is_not_that_of_the_process_that_started_this_one():
     ballast = bytearray(800_000_000)
     code = "from fedsieve import provenance; print(provenance.peak_memory_mb())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert len(ballast) > 0
     assert float(done.stdout) < 400
 
@@ -282,7 +286,7 @@ def test_a_plugin_outside_the_package_counts_by_its_content_not_by_its_place(tmp
     found = []
     for folder, text in (("a", "labels"), ("b", "labels"), ("c", "None")):
         (tmp_path / folder / "partitions").mkdir(parents=True)
-        (tmp_path / folder / "partitions/mine.py").write_text(source.format(text))
+        (tmp_path / folder / "partitions/mine.py").write_text(source.format(text), encoding="utf-8")
         monkeypatch.setenv("FEDSIEVE_PLUGINS", str(tmp_path / folder))
         forget()
         assert "fedsieve.errors" in provenance.closure(["fedsieve.partitions.mine"])

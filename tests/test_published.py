@@ -36,5 +36,5 @@ def test_no_published_interval_is_of_few_seeds_or_leaves_the_range_of_its_quanti
     ],
 )
 def test_an_interval_that_cannot_be_is_found(tmp_path, row, wrong):
-    (tmp_path / "table.csv").write_text(f"metric,n,mean,low,high\n{row}\n")
+    (tmp_path / "table.csv").write_text(f"metric,n,mean,low,high\n{row}\n", encoding="utf-8")
     assert len(outside(tmp_path / "table.csv")) == wrong

@@ -122,7 +122,7 @@ def flag(reports, state, *, limit=0.5):
 def outside(tmp_path, monkeypatch):
     """A folder outside the package that holds a detector named elsewhere."""
     (tmp_path / "detectors").mkdir()
-    (tmp_path / "detectors/elsewhere.py").write_text(OUTSIDE)
+    (tmp_path / "detectors/elsewhere.py").write_text(OUTSIDE, encoding="utf-8")
     monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
     searched = detectors.__path__
     before = list(searched)
@@ -141,7 +141,7 @@ def test_a_plugin_may_lie_outside_the_package(outside):
 
 
 def test_a_name_that_the_package_has_too_is_refused_with_both_files(outside):
-    (outside / "detectors/screen.py").write_text(OUTSIDE)
+    (outside / "detectors/screen.py").write_text(OUTSIDE, encoding="utf-8")
     with pytest.raises(InputError, match=f"fedsieve/detectors/screen.py and {outside}.*rename"):
         registry.load("detectors", "screen")
 
@@ -153,7 +153,9 @@ def test_an_unknown_name_is_said_to_lie_in_none_of_the_places_that_were_searched
 
 
 def test_a_plugin_that_cannot_be_imported_is_named_with_what_it_misses(outside):
-    (outside / "detectors/elsewhere.py").write_text("import no_such_module\n" + OUTSIDE)
+    (outside / "detectors/elsewhere.py").write_text(
+        "import no_such_module\n" + OUTSIDE, encoding="utf-8"
+    )
     said = f"{outside}/detectors/elsewhere.py cannot be imported: No module named 'no_such_module'"
     with pytest.raises(InputError, match=said):
         registry.load("detectors", "elsewhere")

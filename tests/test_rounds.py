@@ -445,7 +445,7 @@ def test_malicious_clients_of_a_cohort_are_counted_if_each_round_trained_as_many
 
 
 def rounds_and_metrics(folder):
-    rows = (folder / "rounds.csv").read_text().splitlines()
+    rows = (folder / "rounds.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 4
     columns = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
     return read_json(folder / "metrics.json") | {"last_accuracy": float(columns["accuracy"])}

@@ -114,19 +114,19 @@ def test_the_scan_lets_safe_code_pass(source):
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: path.stem)
 def test_no_module_runs_or_unpickles_what_it_reads(path):
-    assert not list(faults(path.read_text()))
+    assert not list(faults(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
 def test_no_rule_runs_or_unpickles_what_it_reads(path):
     names = [*UNPICKLING, *(re.escape(name) for name in UNSAFE), "extractall", "allow_pickle"]
     calls = [rf"(?<![.\w]){name}\(" for name in RUNNING]
-    text = re.sub(r"#.*", "", path.read_text())
+    text = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
     assert not re.findall("|".join([rf"\b(?:{'|'.join(names)})\b", *calls]), text)
 
 
 def test_cifar10_alone_is_read_by_a_library_that_unpickles():
-    texts = {path.stem: path.read_text() for path in PYTHON}
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in PYTHON}
     users = {name for name, text in texts.items() if "torchvision.datasets" in text}
     loading = {n for n, text in texts.items() if re.search(r"\b(CIFAR10|\w*MNIST)\(", text)}
     assert users == {"archives", "mnist", "fashion_mnist", "cifar10"}  # archives: plain idx files
@@ -136,7 +136,7 @@ def test_cifar10_alone_is_read_by_a_library_that_unpickles():
 def test_no_network_but_by_the_module_of_checked_downloads():
     found = set()
     for path in PYTHON:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = {a.name for a in node.names} if isinstance(node, ast.Import) else set()
             names |= {node.module} if isinstance(node, ast.ImportFrom) else set()
             if names & NETWORK:

@@ -15,7 +15,7 @@ from fedsieve.settings import check, complete, judgements, plugin_spec, referenc
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 PLUGINS = {
     "datasets/images.py": "def fetch(raw): ...\ndef read(raw): ...",
     "models/net.py": "def build(in_shape, n_classes, *, width=8): ...",
@@ -82,7 +82,7 @@ def plugins(tmp_path_factory):
     package = tmp_path_factory.mktemp("package")
     for path, source in PLUGINS.items():
         (package / path).parent.mkdir()
-        (package / path).write_text(source)
+        (package / path).write_text(source, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "PACKAGE", package)
         yield
@@ -199,7 +199,7 @@ def test_plugins_and_their_parameters_are_checked(path, value, key, says):
 )
 def test_what_a_plugin_lacks_is_found_in_its_source(source, key, says, tmp_path, monkeypatch):
     (tmp_path / "aggregators").mkdir()
-    (tmp_path / "aggregators/late.py").write_text(source)
+    (tmp_path / "aggregators/late.py").write_text(source, encoding="utf-8")
     monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
     given = {"use": "late", "k": 2} if key == "k" else {"use": "late"}
     (line,) = problems(changed("defenses/vote/aggregate", given))
@@ -209,7 +209,7 @@ def test_what_a_plugin_lacks_is_found_in_its_source(source, key, says, tmp_path,
 
 def test_functions_that_a_plugin_imports_count(tmp_path, monkeypatch):
     (tmp_path / "aggregators").mkdir()
-    (tmp_path / "aggregators/late.py").write_text("from others import *")
+    (tmp_path / "aggregators/late.py").write_text("from others import *", encoding="utf-8")
     monkeypatch.setenv(registry.ELSEWHERE, str(tmp_path))
     check(changed("defenses/vote/aggregate", {"use": "late"}), SCHEMA)
 
@@ -417,12 +417,12 @@ def test_a_plugin_gets_its_own_parameters_alone():
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_configuration_of_the_project_is_valid(path, monkeypatch):
     monkeypatch.setattr(registry, "PACKAGE", ROOT / "src/fedsieve")
-    check(yaml.safe_load(path.read_text()), SCHEMA)
+    check(yaml.safe_load(path.read_text(encoding="utf-8")), SCHEMA)
 
 
 def scenario_settings(path):
     """What a configuration says of each training, by its folder, and of each table."""
-    config = complete(yaml.safe_load(path.read_text()))
+    config = complete(yaml.safe_load(path.read_text(encoding="utf-8")))
     for name, grid in config["grids"].items():
         yield f"tables/{name}", {k: v for k, v in grid.items() if k != "seed"}
         for s in scenarios(grid):
@@ -444,7 +444,7 @@ def test_no_two_configurations_of_the_project_replace_each_others_results():
 def test_the_reference_of_all_keys_is_up_to_date():
     path = ROOT / "config/README.md"
     remedy = f"write fedsieve.settings.reference(schema) to {path.name}"
-    assert path.read_text() == reference(SCHEMA), remedy
+    assert path.read_text(encoding="utf-8") == reference(SCHEMA), remedy
 
 
 def test_the_reference_has_a_row_for_every_key_of_the_schema():
@@ -590,9 +590,9 @@ def test_each_reading_of_a_paper_looks_at_what_some_configuration_runs(path):
     grids = [
         (name, grid)
         for config in CONFIGS
-        for name, grid in yaml.safe_load(config.read_text())["grids"].items()
+        for name, grid in yaml.safe_load(config.read_text(encoding="utf-8"))["grids"].items()
     ]
-    for name, claim in yaml.safe_load(path.read_text())["claims"].items():
+    for name, claim in yaml.safe_load(path.read_text(encoding="utf-8"))["claims"].items():
         if "untested" in claim:
             continue
         for label, reading in claim.get("readings", {"": {}}).items():
@@ -606,7 +606,7 @@ def test_each_reading_of_a_paper_looks_at_what_some_configuration_runs(path):
 
 @pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.name)
 def test_the_claims_of_a_paper_are_sound(path):
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     check(VALID | content, SCHEMA)
     for name, claim in content["claims"].items():
         assert "untested" in claim or "settings" in claim or "why" in claim, name

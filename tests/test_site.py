@@ -66,7 +66,9 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
     quiet = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | quiet, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | quiet, capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -75,7 +77,7 @@ def site(tmp_path_factory):
 def pages(site):
     """Each page, read."""
     return {
-        str(path.relative_to(site)): Reader(path.read_text())
+        str(path.relative_to(site)): Reader(path.read_text(encoding="utf-8"))
         for path in sorted(site.rglob("*.html"))
     }
 
@@ -87,7 +89,7 @@ def test_no_page_loads_anything_from_outside(pages):
 
 
 def test_no_style_sheet_loads_anything_from_outside(site):
-    sheets = [path.read_text() for path in site.rglob("*.css")]
+    sheets = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
     named = [url for sheet in sheets for url in re.findall(r"url\(['\"]?([^'\")]*)|@import", sheet)]
     assert len(sheets) >= 3
     assert not [url for url in named if re.match(r"(\w+:)?//", url)]
@@ -126,12 +128,12 @@ def test_the_api_has_every_plugin_and_its_functions(pages, kind):
     first = registry.CONTRACTS[kind][-1]
     for name in registry.available(kind):
         assert f"fedsieve.{kind}.{name}" in anchors
-        text = registry.find(kind, name).read_text()
+        text = registry.find(kind, name).read_text(encoding="utf-8")
         assert (f"def {first}(" in text) == (f"fedsieve.{kind}.{name}.{first}" in anchors)
 
 
 def test_the_search_knows_every_method_of_the_menu(site):
-    index = (site / "search/search_index.js").read_text()
+    index = (site / "search/search_index.js").read_text(encoding="utf-8")
     assert all(name in index for name in ("Multi-Krum", "FoolsGold", "cluster_majority"))
 
 

@@ -1,5 +1,6 @@
 """Downloads run against a server on this machine that can break off, lie and refuse ranges."""
 
+import errno
 import gzip
 import hashlib
 import http.server
@@ -157,7 +158,7 @@ def test_a_complete_data_root_is_neither_written_to_nor_downloaded(tmp_path, fil
 
 
 def test_a_data_root_that_cannot_be_written_is_named(tmp_path, file):
-    (tmp_path / "set").write_text("a file where a folder should be")
+    (tmp_path / "set").write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(InputError, match=r"set/data: .*FEDSIEVE_DATA"):
         provide(tmp_path, file)
 
@@ -209,6 +210,54 @@ def test_an_archive_of_wrong_content_is_not_unpacked(tmp_path):
     with pytest.raises(InputError, match=r"all\.tar\.gz: .*expected 0"):
         provide(tmp_path, file)
     assert visible(tmp_path) == ["all.tar.gz"]
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A data root with a packed file alone, that file, and what an archive of it may hold."""
+    (tmp_path / "raw").mkdir()
+    published = hashlib.md5(gzip.compress(CONTENT, 9)).hexdigest()
+    (file,) = sources.gzipped("raw", [], [("data.gz", published)], {"data": SHA256})
+    return tmp_path / "raw", file
+
+
+def test_an_archive_that_was_packed_anew_counts_by_its_content(packed):
+    folder, file = packed
+    (folder / "data.gz").write_bytes(gzip.compress(CONTENT, 1, mtime=1))
+    assert provide(folder.parent, file) == {"raw/data": SHA256}
+    assert (folder / "data").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"other"), b"no archive", b""])
+def test_an_archive_of_other_content_is_refused_with_its_checksums(packed, content):
+    folder, file = packed
+    (folder / "data.gz").write_bytes(content)
+    found = hashlib.md5(content).hexdigest()
+    with pytest.raises(InputError, match=rf"data\.gz: .*{found}, expected"):
+        provide(folder.parent, file)
+    assert visible(folder) == ["data.gz"]
+
+
+def refuses(*_):
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_what_lies_packed_on_a_read_only_disk_is_read_from_elsewhere(packed, monkeypatch):
+    folder, file = packed
+    (folder / "data.gz").write_bytes(gzip.compress(CONTENT))
+    monkeypatch.setattr(sources, "locked", refuses)
+    assert provide(folder.parent, file) == {"raw/data": SHA256}
+    (path,) = sources.verified(folder.parent, Source("", "", "", (file,)))
+    assert path.read_bytes() == CONTENT
+    assert [p.name for p in folder.iterdir()] == ["data.gz"]
+
+
+def test_wrong_content_packed_on_a_read_only_disk_is_refused(packed, monkeypatch):
+    folder, file = packed
+    (folder / "data.gz").write_bytes(gzip.compress(b"other"))
+    monkeypatch.setattr(sources, "locked", refuses)
+    with pytest.raises(InputError, match=r"data\.gz: .*expected"):
+        provide(folder.parent, file)
 
 
 def test_verified_gives_the_paths_only_of_content_as_recorded(tmp_path):

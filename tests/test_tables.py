@@ -234,8 +234,12 @@ def test_latex_compiles_with_booktabs_alone(pdflatex, tmp_path):
     body = rendering.to_latex(outside, "5 % of a_b & all #1.", marks)
     assert "n $>$ 2f + 2" in body
     document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
-    (tmp_path / "table.tex").write_text("\n".join([*document, r"\end{document}", ""]))
-    made = subprocess.run([*pdflatex, "table.tex"], cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "table.tex").write_text(
+        "\n".join([*document, r"\end{document}", ""]), encoding="utf-8"
+    )
+    made = subprocess.run(
+        [*pdflatex, "table.tex"], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
     assert made.returncode == 0, made.stdout
     assert "Missing character" not in made.stdout
     assert "(1 page" in made.stdout

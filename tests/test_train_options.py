@@ -129,7 +129,7 @@ def score(written, stage, folder):
     }
     read |= {"clients_log": written["clients_log"], "attack": written["attack"]}
     floor = folder / "floor.json"
-    floor.write_text('{"accuracy_unattacked": 0.9, "asr_floor": 0.0}')
+    floor.write_text('{"accuracy_unattacked": 0.9, "asr_floor": 0.0}', encoding="utf-8")
     made = {"rounds": folder / "rounds.csv", "metrics_file": folder / "metrics.json"}
     stage("evaluate")(**read, **made, floor=floor, last_rounds=1)
     return read_json(folder / "metrics.json")

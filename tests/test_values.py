@@ -14,8 +14,12 @@ def test_each_defined_metric_of_each_run_has_a_row_with_its_commit(stage, tmp_pa
     for seed, source in sources.items():
         folder = tmp_path / f"t/{seed}"
         folder.mkdir(parents=True)
-        (folder / "metrics.json").write_text(json.dumps({"accuracy": seed / 4, "asr": None}))
-        (folder / "run.json").write_text(json.dumps({"environment": {"source": source}}))
+        (folder / "metrics.json").write_text(
+            json.dumps({"accuracy": seed / 4, "asr": None}), encoding="utf-8"
+        )
+        (folder / "run.json").write_text(
+            json.dumps({"environment": {"source": source}}), encoding="utf-8"
+        )
     files = {"metrics": f"{RUN}/metrics.json", "records": f"{RUN}/run.json"}
     stage("values")(grid=GRID | {"seed": [1, 2, 3]}, **files, csv=Path("values.csv"))
     found = pd.read_csv("values.csv", keep_default_na=False)

@@ -105,7 +105,7 @@ def test_a_model_that_is_not_as_recorded_is_named(verified, crate, results, chan
 
 def test_changed_scores_in_the_results_are_named(verified, crate, results):
     path, scores = crate(), Path(KRUM) / "metrics.json"
-    scores.write_text(scores.read_text().replace("0.875", "0.9"))
+    scores.write_text(scores.read_text(encoding="utf-8").replace("0.875", "0.9"), encoding="utf-8")
     code, said = verified(path, "--results", results)
     assert code == 1
     assert f"{scores}: changed in {results}" in said
@@ -113,9 +113,11 @@ def test_changed_scores_in_the_results_are_named(verified, crate, results):
 
 def test_a_published_copy_is_compared(verified, crate, tmp_path):
     path, copy = crate(), tmp_path / "copy.csv"
-    copy.write_text(Path(CSV).read_text())
+    copy.write_text(Path(CSV).read_text(encoding="utf-8"), encoding="utf-8")
     assert verified(path, "--published", copy)[0] == 0
-    copy.write_text(Path(CSV).read_text().replace("0.90625", "0.91"))
+    copy.write_text(
+        Path(CSV).read_text(encoding="utf-8").replace("0.90625", "0.91"), encoding="utf-8"
+    )
     code, said = verified(path, "--published", copy)
     assert code == 1
     assert f"{copy}: digits, iid-4, flip, 0.5, krum, accuracy, mean: says 0.91" in said
@@ -123,13 +125,19 @@ def test_a_published_copy_is_compared(verified, crate, tmp_path):
 
 def test_the_last_bit_of_a_number_may_differ(verified, crate, tmp_path):
     path, copy = crate(), tmp_path / "copy.csv"
-    copy.write_text(Path(CSV).read_text().replace("0.90625", "0.90625000000001"))
+    copy.write_text(
+        Path(CSV).read_text(encoding="utf-8").replace("0.90625", "0.90625000000001"),
+        encoding="utf-8",
+    )
     assert verified(path, "--published", copy)[0] == 0
 
 
 def test_missing_and_additional_rows_of_a_published_table_are_named(verified, crate, tmp_path):
     path, copy = crate(), tmp_path / "copy.csv"
-    copy.write_text(Path(CSV).read_text().replace("krum,accuracy", "krum,luck"))
+    copy.write_text(
+        Path(CSV).read_text(encoding="utf-8").replace("krum,accuracy", "krum,luck"),
+        encoding="utf-8",
+    )
     said = verified(path, "--published", copy)[1]
     assert "krum, accuracy, mean: says nothing; the scores give 0.90625" in said
     assert "krum, luck, mean: says 0.90625; the scores give nothing" in said
@@ -176,17 +184,17 @@ def test_scores_follow_from_predictions(verified, results, stage, training, scen
     given = training(folder, rounds=1)
     stage("train")(**given)
     floor = {"accuracy_unattacked": 0.5, "asr_floor": 0.1, "asr_floor.flip": 0.1}
-    (folder / "floor.json").write_text(json.dumps(floor))
+    (folder / "floor.json").write_text(json.dumps(floor), encoding="utf-8")
     for name in ("data", "clients", "poisoning"):
         shutil.copy(scenario / f"{name}.npz", folder)
     score(stage, folder, given["attack"])
     path = packed(stage, folder, given["attack"])
     arguments = ("--results", results, "--scores", "recomputed")
     assert verified(path, *arguments)[0] == 0
-    scores = json.loads((folder / "metrics.json").read_text())
+    scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     scores["accuracy"] += 0.125
     (folder / "metrics.json").unlink()  # a forger's file has no seal, or one of its own
-    (folder / "metrics.json").write_text(json.dumps(scores))
+    (folder / "metrics.json").write_text(json.dumps(scores), encoding="utf-8")
     code, said = verified(packed(stage, folder, given["attack"]), *arguments)
     assert code == 1
     assert f"results/real/metrics.json: accuracy: says {scores['accuracy']}" in said
@@ -217,6 +225,7 @@ def packed(stage, folder, attack):
         tables=list(tables.values()),
         config=config,
         agent="",
+        results=Path("results"),
         crate=target,
     )
     return target

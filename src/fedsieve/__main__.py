@@ -8,14 +8,17 @@ import argparse
 import ast
 import importlib
 import inspect
+import io
 import json
+import os
 import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fedsieve.errors import InputError
+from fedsieve.paths import home
 
 PACKAGE = Path(__file__).parent
 
@@ -47,7 +50,8 @@ def summaries(folder: str) -> dict[str, str]:
     """Each of ``stages`` or ``tools`` with its module's first line, read without importing it."""
     found = sorted((PACKAGE / folder).glob("[!_]*.py"))
     return {
-        p.stem: (ast.get_docstring(ast.parse(p.read_text())) or "").split("\n")[0] for p in found
+        p.stem: (ast.get_docstring(ast.parse(p.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        for p in found
     }
 
 
@@ -95,10 +99,15 @@ def parser(function: Callable[..., None]) -> argparse.ArgumentParser:
 def _reading(hint: Any) -> dict[str, Any]:
     """How argparse reads a parameter of this type."""
     if typing.get_origin(hint) in (list, Sequence):
-        return {"nargs": "*", "type": typing.get_args(hint)[0], "metavar": "VALUE"}
+        return {"nargs": "*", "type": _read(typing.get_args(hint)[0]), "metavar": "VALUE"}
     if typing.get_origin(hint) is dict:
         return {"type": _json, "metavar": "JSON"}
-    return {"type": hint, "metavar": hint.__name__.upper()}
+    return {"type": _read(hint), "metavar": hint.__name__.upper()}
+
+
+def _read(hint: Any) -> Callable[[str], Any]:
+    """How one value of this type is read; a shell leaves the ~ of ``--results=~/x``."""
+    return home if hint is Path else hint
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -109,4 +118,7 @@ def _json(text: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if "PYTHONIOENCODING" not in os.environ:  # tables have letters that some locales lack
+        for stream in (sys.stdout, sys.stderr):
+            cast(io.TextIOWrapper, stream).reconfigure(encoding="utf-8", errors="surrogateescape")
     sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """What Snakemake recorded of an artifact, and what it would do about it now."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,9 +18,19 @@ from snakemake.persistence.file import FilePersistence
 from fedsieve import blocks
 from fedsieve.configfiles import read_configuration
 from fedsieve.errors import InputError
+from fedsieve.provenance import ROOT
 
 _JOB = re.compile(r"^(?:local)?rule (?P<rule>\w+):\n(?P<lines>(?:    .*\n)+)", re.MULTILINE)
+STORE = ".snakemake"
+"""Where Snakemake keeps its records, in the folder that it ran in."""
+
 _COMMAND = re.compile(r"^(?:    )?Shell command: (?!None$)(?P<command>.*)$", re.MULTILINE)
+WORKFLOW = ROOT.parent / "Snakefile"
+"""FedSieve's own, where the package lies in a clone."""
+
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for a workflow."""
+
 _MACHINE = {"device", "workers"}
 """Flags that say where a job runs, not what it computes."""
 
@@ -36,6 +47,21 @@ class Job:
     command: str
 
 
+def located(artifact: Path) -> tuple[Path, Path]:
+    """The folder where Snakemake made a file, and the name that the workflow has for it there.
+
+    Args:
+        artifact: A path of the file, relative or absolute, through links or not.
+    """
+    lexical, real = Path(os.path.normpath(artifact.absolute())), artifact.resolve()
+    for path in (lexical, real):
+        ran = (folder for folder in path.parents if (folder / STORE / "metadata").is_dir())
+        if folder := next(ran, None):
+            return folder, path.relative_to(folder)
+    linked = Path("results").resolve()  # results/ may be a link to another disk
+    return Path(), "results" / real.relative_to(linked) if real.is_relative_to(linked) else artifact
+
+
 def recorded(artifact: Path, folder: Path = Path()) -> MetadataRecord:
     """What Snakemake wrote down when it made a file.
 
@@ -46,9 +72,9 @@ def recorded(artifact: Path, folder: Path = Path()) -> MetadataRecord:
     Raises:
         InputError: where there is no record, or no Snakemake has run.
     """
-    store = folder / ".snakemake"
+    store = folder / STORE
     if not (store / "metadata").is_dir():
-        raise InputError(f"{folder.resolve()}: no {store.name}/metadata; go where Snakemake ran")
+        raise InputError(f"{folder.resolve()}: no {STORE}/metadata; go where Snakemake ran")
     records = FilePersistence(nolock=True, path=store)
     found: MetadataRecord | None = records.metadata(IOFile(str(artifact)))
     if found is None:
@@ -67,8 +93,8 @@ def settings(job: "MetadataRecord | Job") -> dict[str, str]:
 
 def done(folder: Path = Path()) -> list[MetadataRecord]:
     """What Snakemake wrote down of every job that has ended in a folder; nothing in a new one."""
-    files = (path for path in (folder / ".snakemake/metadata").rglob("*") if path.is_file())
-    read = (_read(path.read_text()) for path in files)
+    files = (path for path in (folder / STORE / "metadata").rglob("*") if path.is_file())
+    read = (_read(path.read_text(encoding="utf-8")) for path in files)
     found = (MetadataRecord(**content) for content in read if isinstance(content, dict))
     # a record is of a file, and a job has made all that its command names
     jobs = {(record.rule, record.shellcmd): record for record in found if record.endtime}
@@ -88,10 +114,20 @@ def changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
     ]
 
 
-def snakemake(targets: Sequence[Path], configfiles: Sequence[Path], *options: str) -> list[str]:
-    """Command line of this interpreter's Snakemake; the configuration comes last."""
-    configured = ["--configfile", *map(str, configfiles)] if configfiles else []
-    return [sys.executable, "-m", "snakemake", *map(str, targets), *options, *configured]
+def snakemake(
+    targets: Sequence[Path], configfiles: Sequence[Path], *options: str, folder: Path = Path()
+) -> list[str]:
+    """Command line of this interpreter's Snakemake, to run in a folder; the configuration is last.
+
+    A folder without a workflow of its own is one where FedSieve's was run from elsewhere.
+    """
+    configured = ["--configfile", *(str(path.absolute()) for path in configfiles)]
+    own = any((folder / name).is_file() for name in SNAKEFILES)
+    workflow = [] if own else ["--snakefile", str(WORKFLOW)]
+    if not own and not WORKFLOW.is_file():
+        raise InputError(f"{folder.resolve()}: no Snakefile; go where your workflow's lies")
+    command = [sys.executable, "-m", "snakemake", *map(str, targets), *workflow, *options]
+    return command + configured * bool(configfiles)
 
 
 def planned(
@@ -106,22 +142,25 @@ def planned(
     Args:
         targets: Artifacts; none for all that the configuration asks for.
         configfiles: The configuration to plan with; that of the Snakefile if there is none.
-        folder: Where Snakemake runs.
+        folder: Where Snakemake runs; paths of the configuration count from here, though.
         options: Further options of Snakemake.
 
     Raises:
         InputError: with Snakemake's own words, where it cannot plan; of a configuration that
             is no YAML, which Snakemake does not name, with its file, line and column.
     """
+    asked = ["--dry-run", "--nolock", "--printshellcmds", *options]
     done = subprocess.run(
-        snakemake(targets, configfiles, "--dry-run", "--nolock", "--printshellcmds", *options),
+        snakemake(targets, configfiles, *asked, folder=folder),
         cwd=folder,
+        env=os.environ | {"PYTHONUTF8": "1"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         check=False,
     )
     if done.returncode:
-        for path in filter(Path.is_file, (folder / path for path in configfiles)):
+        for path in filter(Path.is_file, configfiles):
             read_configuration(path)
         said = (done.stdout + done.stderr).strip().splitlines()[-4:]
         raise InputError("Snakemake cannot plan this; is it --configfile?\n" + "\n".join(said))

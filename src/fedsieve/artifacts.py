@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from safetensors import SafetensorError
 
+from fedsieve import locks
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Message, Partition, Poisoning, Verdict, View
 
@@ -70,7 +71,10 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # safetensors would let nobody else read what it writes
         with partial.open("rb") as file:
             seal(partial)
             os.fsync(file.fileno())
@@ -108,7 +112,7 @@ def check_seal(path: Path) -> bool:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock beside ``path``, waiting for a writer that was orphaned by its workflow."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as file:
+    with os.fdopen(locks.opened(path.with_name(f".{path.name}.lock")), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -151,14 +155,16 @@ def read_arrays(
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object with sorted keys."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        partial.write_text(
+            json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object."""
     check_seal(path)
     try:
-        content = json.loads(path.read_text(), parse_constant=_no_number)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:
@@ -169,7 +175,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_text(path: Path, text: str) -> None:
     """Write text, such as CSV."""
     with replacing(path) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_data(path: Path, train: Dataset, test: Dataset) -> None:

@@ -63,5 +63,5 @@ def caption(folder: Path, figure: Path, config: Mapping[str, Any]) -> str:
 def text(template: Path, config: Mapping[str, Any], wildcards: Mapping[str, str]) -> str:
     """HTML of a template, which sees what Snakemake would show it: config and wildcards."""
     snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(**wildcards))
-    filled = jinja2.Template(template.read_text()).render(snakemake=snakemake)
+    filled = jinja2.Template(template.read_text(encoding="utf-8")).render(snakemake=snakemake)
     return publish_parts(filled, writer="html5", settings_overrides=_SETTINGS)["fragment"]

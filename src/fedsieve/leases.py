@@ -13,7 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fedsieve import locks
 from fedsieve.errors import InputError, check_count
+from fedsieve.paths import expanded
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HELD = "FEDSIEVE_GPU"
@@ -60,7 +62,9 @@ def listed() -> list[str]:
     """Names (UUIDs) of the cards, in nvidia-smi's order, and of the instances on divided ones."""
     command = ["nvidia-smi", "-L"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        found = subprocess.run(
+            command, capture_output=True, encoding="utf-8", timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     return re.findall(r"UUID: ((?:GPU|MIG)-[^)\s]+)", found.stdout)
@@ -102,7 +106,7 @@ def folder() -> Path:
         InputError: if another user has made the latter.
     """
     if chosen := os.environ.get(FOLDER):
-        path = Path(chosen)
+        path = expanded(chosen)
         path.mkdir(parents=True, exist_ok=True)
         return path
     path = Path(tempfile.gettempdir(), f"fedsieve-leases-{os.getuid()}")
@@ -165,8 +169,8 @@ def _first_free(files: Sequence[tuple[str, Path]]) -> str | None:
 
 
 def _locked(path: Path) -> bool:
-    """Lock a file until this process ends, if nobody has; whoever may read it can lock it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    """Lock a file until this process ends, if nobody has."""
+    descriptor = locks.opened(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -50,8 +50,8 @@ def render(**content: Any) -> str:
     environment.filters |= {"slug": slug, "json": script_json}
     return environment.get_template("page.html").render(
         **content,
-        css=(TEMPLATES / "page.css").read_text(),
-        script=(TEMPLATES / "page.js").read_text(),
+        css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
         vega=vega() if content["charts"] else "",
     )
 

@@ -19,6 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fedsieve import registry
+from fedsieve.errors import InputError
+from fedsieve.paths import expanded, written
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,9 +76,13 @@ def contents(root: Path, spec: Mapping[str, Any]) -> list[str]:
     cannot be read is left to the job, which says so.
     """
     texts = [value for key, value in spec.items() if key != "use" and isinstance(value, str)]
-    named = map(root.joinpath, texts)
-    # os.path: a text too long for a path is no file either
-    return [_sha256(path) for path in named if os.path.isfile(path)]  # noqa: PTH113
+    found = []
+    for text in texts:
+        with contextlib.suppress(InputError):  # a $ or ~ of something else than a path
+            path = expanded(written(text), root)
+            if os.path.isfile(path):  # noqa: PTH113 - of a text too long for a path, too
+                found.append(_sha256(path))
+    return found
 
 
 @functools.cache
@@ -101,7 +107,7 @@ def environment() -> dict[str, Any]:
 
 def hardware(cpus: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     """Name of the processor, its logical cores, and memory in GiB (1024^3 bytes)."""
-    lines = cpus.read_text().splitlines() if cpus.is_file() else []
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -129,10 +135,10 @@ def _git(*arguments: str) -> str | None:
     # without optional locks, or jobs that run at once would get in each other's and the user's way
     command = ["git", "--no-optional-locks", "-C", str(ROOT.parent), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).strip()
 
 
 def peak_memory_mb() -> float:
@@ -141,7 +147,7 @@ def peak_memory_mb() -> float:
     Linux's ``ru_maxrss`` would be at least that of the process that started this one.
     """
     with contextlib.suppress(OSError):
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
         if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.M):
             return int(found[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -159,7 +165,7 @@ def _code(module: str) -> str:
 
 
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_path(module).read_text())
+    return ast.parse(_path(module).read_text(encoding="utf-8"))
 
 
 def _path(module: str) -> Path:

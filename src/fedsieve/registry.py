@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from fedsieve.errors import InputError
+from fedsieve.paths import expanded
 
 PACKAGE = Path(__file__).parent
 
@@ -52,17 +53,24 @@ OPTIONAL = {"repair", "init", "judge", "broadcast", "report", "personal", "local
 """Functions that a sanitizer or a detector may do without."""
 
 
-def look_in(folders: Iterable[str]) -> None:
+def look_in(folders: Iterable[str | Path]) -> None:
     """Find plug-ins below these folders, too: in this process and in those that it starts."""
-    known = os.environ.get(ELSEWHERE, "").split(os.pathsep)
-    absolute = [str(Path(folder).resolve()) for folder in folders]
-    os.environ[ELSEWHERE] = os.pathsep.join(dict.fromkeys(filter(None, [*known, *absolute])))
+    absolute = [str(folder.resolve()) for folder in (*_outside(), *map(Path, folders))]
+    os.environ[ELSEWHERE] = os.pathsep.join(dict.fromkeys(absolute))
 
 
 def places(kind: str) -> list[Path]:
     """Folders that may hold plug-ins of a kind, the package's own first."""
-    outside = os.environ.get(ELSEWHERE, "").split(os.pathsep)
-    return [root / kind for root in (PACKAGE, *map(Path, filter(None, outside)))]
+    return [root / kind for root in (PACKAGE, *_outside())]
+
+
+def _outside() -> list[Path]:
+    """Folders that the environment names."""
+    named = filter(None, os.environ.get(ELSEWHERE, "").split(os.pathsep))
+    try:
+        return [expanded(folder) for folder in named]
+    except InputError as error:
+        raise InputError(f"{ELSEWHERE}: {error}") from None
 
 
 def available(kind: str) -> list[str]:
@@ -179,7 +187,7 @@ def missing(kind: str, path: Path) -> tuple[str, ...]:
     body = _tree(path).body
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in body):
         return ()
-    symbols = symtable.symtable(path.read_text(), str(path), "exec").get_symbols()
+    symbols = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec").get_symbols()
     names = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
     functions = sorted(node.name for node in body if isinstance(node, ast.FunctionDef))
     optional = OPTIONAL if kind in ("sanitizers", "detectors") else set()

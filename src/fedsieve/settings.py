@@ -16,6 +16,7 @@ from fedsieve import registry
 from fedsieve.claim_settings import MARGINS, claim_problems
 from fedsieve.errors import InputError
 from fedsieve.grids import CLEAN_MODEL, ORACLE, UNATTACKED, n_malicious, scenarios
+from fedsieve.paths import expanded, written
 from fedsieve.registry import near
 from fedsieve.schema import Key, Problem, demand, exponents, misfits, shown
 
@@ -66,6 +67,8 @@ def complete(config: Mapping[Any, Any]) -> dict[str, Any]:
     Values of the wrong type stay as they are, for ``check`` to report.
     """
     full = {"data_root": "results/raw", "device": "auto", **copy.deepcopy(dict(config))}
+    if isinstance(full["data_root"], str):
+        full["data_root"] = written(full["data_root"])
     full["data_root"] = os.environ.get("FEDSIEVE_DATA") or full["data_root"]
     for section, entries in BUILT_IN.items():
         if isinstance(given := full.get(section, {}), Mapping):
@@ -82,12 +85,28 @@ def plugin_spec(kind: str, entry: Mapping[Any, Any]) -> dict[str, Any]:
     return {k: v for k, v in entry.items() if k not in WORKFLOW_KEYS.get(kind, ())}
 
 
-def plugin_folders(config: Mapping[Any, Any]) -> list[str]:
-    """Folders with plug-ins beside the package, as far as they are given as they should be."""
+def plugin_folders(config: Mapping[Any, Any]) -> list[Path]:
+    """Folders with plug-ins beside the package, as far as they are given as they should be.
+
+    Raises:
+        InputError: for a folder whose path cannot be known.
+    """
     given = config.get("plugins")
-    return (
-        [folder for folder in given if isinstance(folder, str)] if isinstance(given, list) else []
-    )
+    if not isinstance(given, list):
+        return []
+    try:
+        return [expanded(written(folder)) for folder in given if isinstance(folder, str)]
+    except InputError as error:
+        raise InputError(f"plugins: {error}") from None
+
+
+def own_archive(root: Path, file: str) -> Path:
+    """Where a user's own archive lies that the configuration names, relative to the data root.
+
+    Raises:
+        InputError: where its path cannot be known.
+    """
+    return expanded(written(file), root)
 
 
 def layers(features: str) -> list[str]:
@@ -110,7 +129,7 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
-    content = (_redefined, _folders, _plugins, _untold, _idle_features, _unknown_labels)
+    content = (_redefined, _folders, _paths, _plugins, _untold, _idle_features, _unknown_labels)
     found = itertools.chain(
         structure,
         *(find(full) for find in content),
@@ -173,11 +192,29 @@ def _redefined(config: Mapping[Any, Any]) -> Iterator[Problem]:
 def _folders(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield folders of plug-ins that hold none of any kind."""
     for number, folder in enumerate(plugin_folders(config)):
-        if not Path(folder).is_dir():
+        if not folder.is_dir():
             yield ("plugins", number), f"there is no folder {folder}"
+        elif os.pathsep in str(folder.resolve()):
+            wrong = f"{os.pathsep} in {folder} would separate folders in {registry.ELSEWHERE}"
+            yield ("plugins", number), f"{wrong}; rename it"
         elif not any(Path(folder, kind).is_dir() for kind in registry.CONTRACTS):
             held = ", ".join(f"{kind}/" for kind in registry.CONTRACTS)
             yield ("plugins", number), f"{folder} holds none of the folders {held}"
+
+
+def _paths(config: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield paths that name a variable or a user that there is not."""
+    try:
+        root = expanded(str(config.get("data_root")))
+    except InputError as error:
+        yield ("data_root",), str(error)
+        return
+    for label, task in _entries(config, "tasks").items():
+        file = found.get("file") if isinstance(found := task.get("dataset"), Mapping) else None
+        try:
+            own_archive(root, file if isinstance(file, str) else "")
+        except InputError as error:
+            yield ("tasks", label, "dataset", "file"), str(error)
 
 
 def _plugins(config: Mapping[Any, Any]) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ Every fetch verifies what lies in the data root. What is missing is downloaded o
 beside what is unpacked from them, as torchvision leaves them.
 """
 
+import atexit
 import functools
 import gzip
 import hashlib
@@ -12,8 +13,10 @@ import http.client
 import shutil
 import sys
 import tarfile
+import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,9 @@ TIMEOUT = 30
 
 CHUNK = 2**20
 """Bytes read at a time."""
+
+UNPACKABLE = (gzip.BadGzipFile, tarfile.TarError, EOFError, KeyError, zlib.error)
+"""What a damaged archive, or one of other content, may raise."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def gzipped(
 def provide(root: Path, source: Source) -> dict[str, str]:
     """Make sure that every file of a source lies below the data root with its recorded content.
 
-    A complete data root may be read-only; two processes may fetch at once.
+    A data root may be read-only where nothing is to be downloaded; two processes may fetch at once.
 
     Returns:
         SHA-256 of each file, by its name relative to the data root.
@@ -94,8 +100,11 @@ def provide(root: Path, source: Source) -> dict[str, str]:
 
 
 def verified(root: Path, source: Source) -> list[Path]:
-    """Return the paths of a source's files, each verified now, in the order of the source."""
-    paths = [root / file.path for file in source.files]
+    """Return the paths of a source's files, each verified now, in the order of the source.
+
+    What lies packed in a data root that cannot be written is unpacked into a temporary folder.
+    """
+    paths = [_readable(root, file) for file in source.files]
     for path, file in zip(paths, source.files, strict=True):
         verify(path, file.checksum)
     return paths
@@ -156,9 +165,31 @@ def _provide(root: Path, file: File) -> str:
             with locked(path):
                 if not path.exists():  # else another process was faster
                     _make(root, file)
-    except OSError as error:
-        raise _unavailable(path, f"cannot be made here: {error}") from error
+    except (OSError, InputError) as error:
+        if file.archive and (root / file.archive.path).exists():  # the root may be read-only
+            path = _readable(root, file)
+        elif isinstance(error, InputError):
+            raise
+        else:
+            raise _unavailable(path, f"cannot be made here: {error}") from error
     return verify(path, file.checksum)
+
+
+def _readable(root: Path, file: File) -> Path:
+    """Where a file can be read: below the data root, else where its archive there is unpacked."""
+    path = root / file.path
+    packed = file.archive and (root / file.archive.path).exists()
+    return _unpacked(root, file) if packed and not path.exists() else path
+
+
+@functools.cache
+def _unpacked(root: Path, file: File) -> Path:
+    """Unpack a file into a temporary folder, which is deleted when this process ends."""
+    path = Path(tempfile.mkdtemp(prefix="fedsieve-"), file.path)
+    atexit.register(shutil.rmtree, path.parents[len(Path(file.path).parts) - 1], True)
+    with replacing(path) as partial:
+        _extract(root, file, partial)
+    return path
 
 
 def _make(root: Path, file: File) -> None:
@@ -166,9 +197,29 @@ def _make(root: Path, file: File) -> None:
     if file.archive is None:
         download(path, file.urls, file.checksum)
         return
-    _provide(root, file.archive)
-    with replacing(path) as partial, partial.open("wb") as target:
-        _unpack(root / file.archive.path, file.path, target)
+    if not (root / file.archive.path).exists():
+        _provide(root, file.archive)
+    with replacing(path) as partial:
+        _extract(root, file, partial)
+
+
+def _extract(root: Path, file: File, target: Path) -> None:
+    """Unpack a file from its archive, of which the content counts: it may have been packed anew.
+
+    Raises:
+        InputError: where the content is wrong; of an archive that is another than published, with
+            both its checksums.
+    """
+    archive = cast(File, file.archive)
+    try:
+        with target.open("wb") as content:
+            _unpack(root / archive.path, file.path, content)
+        wrong = _difference(target, file.checksum)
+    except UNPACKABLE as error:
+        wrong = str(error)
+    if wrong:
+        verify(root / archive.path, archive.checksum)
+        raise InputError(f"{root / archive.path}: {file.path} cannot be unpacked from it: {wrong}")
 
 
 def _unpack(archive: Path, member: str, target: IO[bytes]) -> None:

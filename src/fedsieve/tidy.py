@@ -44,7 +44,7 @@ def read_table(path: Path, **reading: Any) -> pd.DataFrame:
     """
     check_seal(path)
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         if not text.endswith("\n"):
             raise ValueError("its last line is not whole")
         return pd.read_csv(io.StringIO(text), **reading)

@@ -83,7 +83,7 @@ def main() -> None:
     """Inject each kind of fault that was asked for, and write the table after each."""
     asked = _arguments()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    lock = (asked.folder / ".lock").open("w")
+    lock = (asked.folder / ".lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -150,7 +150,9 @@ def _report(row: Row, event: Event, folder: Path) -> None:
         kept = folder / "unclear"
         kept.mkdir(exist_ok=True)
         number = len(list(kept.glob(f"{row.kind}-*.txt")))
-        (kept / f"{row.kind}-{number}.txt").write_text(f"{event.what}\n\n{event.unclear}\n")
+        (kept / f"{row.kind}-{number}.txt").write_text(
+            f"{event.what}\n\n{event.unclear}\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def _start(workspace: Workspace, command: str) -> subprocess.Popen[bytes]:
 def _run(workspace: Workspace, job: Job) -> tuple[int, str]:
     """Exit code of a job, and what it has written to its log."""
     code = _start(workspace, job["Shell command"]).wait()
-    return code, (workspace.root / job["log"]).read_text(errors="replace")
+    return code, (workspace.root / job["log"]).read_text(errors="replace", encoding="utf-8")
 
 
 def _changed(ground: Ground, workspace: Workspace, job: Job) -> list[str]:

@@ -114,4 +114,4 @@ def _at_rules(
 
 
 def _mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True, capture_output=True, text=True)
+    subprocess.run(["mount", *arguments], check=True, capture_output=True, encoding="utf-8")

@@ -71,8 +71,8 @@ def prepare(folder: Path, config: Config, cores: int) -> Ground:
     if code:
         raise SystemExit(f"the grid fails by itself:\n{output[-4000:]}")
     if not timed.exists():
-        timed.write_text(f"{time.monotonic() - begun:.1f}")
-    seconds = float(timed.read_text())
+        timed.write_text(f"{time.monotonic() - begun:.1f}", encoding="utf-8")
+    seconds = float(timed.read_text(encoding="utf-8"))
     return Ground(folder, cores, workspace, digests(workspace), seconds)
 
 
@@ -84,7 +84,7 @@ def place(root: Path, config: Config) -> Workspace:
             shutil.copy(REPOSITORY / part, root)
         else:
             shutil.copytree(REPOSITORY / part, root / part, symlinks=True, dirs_exist_ok=True)
-    (root / "src/fedsieve/aggregators/mean.py").write_text(MEAN)
+    (root / "src/fedsieve/aggregators/mean.py").write_text(MEAN, encoding="utf-8")
     workspace = Workspace(root)
     workspace.configure(config, CONFIG)
     return workspace

@@ -59,11 +59,11 @@ def disturbed(
         yield from _unlocked(workspace)
         log = workspace.root.with_name(f"{workspace.root.name}-{number}.log")
         events, code = _run(ground, workspace, rng, (hit, n), fault, log)
-        if code and not events and fault.spoils and fault.spoils in log.read_text():
+        if code and not events and fault.spoils and fault.spoils in log.read_text(encoding="utf-8"):
             continue
         hit += len(events)
         failures = 0 if events or not code else failures + 1
-        output = log.read_text(errors="replace")
+        output = log.read_text(errors="replace", encoding="utf-8")
         if not failures:
             yield from (replace(event, resumed=True) for event in waiting)
             waiting = []
@@ -103,7 +103,7 @@ def _run(
     so_far, n = counts
     events: list[Event] = []
     cores = ("--cores", str(ground.cores))
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         run = workspace.start(*cores, output=output, env=fault.environment(rng))
     try:
         while so_far + len(events) < n and processes.started(workspace.root, run, ground.patience):

@@ -66,8 +66,8 @@ def markdown(rows: Iterable[Row]) -> str:
 
 def write(folder: Path, rows: list[Row]) -> None:
     """Write the table as Markdown and CSV."""
-    (folder / "faults.md").write_text(markdown(rows))
-    with (folder / "faults.csv").open("w", newline="") as file:
+    (folder / "faults.md").write_text(markdown(rows), encoding="utf-8")
+    with (folder / "faults.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow([*COLUMNS, "details"])
         table.writerows([*astuple(row)[:-1], "\n".join(row.details)] for row in rows)
@@ -77,7 +77,7 @@ def read(folder: Path) -> list[Row]:
     """Rows of a campaign that was stopped."""
     if not (path := folder / "faults.csv").exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [_row(line) for line in csv.DictReader(file)]
 
 

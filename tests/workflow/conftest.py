@@ -30,6 +30,9 @@ WHOLE_DAG = {"finished", "one_core"}
 # What a script starts in the background ignores Ctrl-C, and so does all that it starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""Variables with which Python takes files, names and terminals for ASCII."""
+
 PATIENCE = 600
 """Seconds after which a run counts as hanging."""
 
@@ -90,7 +93,8 @@ class Workspace:
             env=inherited | (env or {}),
             stdout=output,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             start_new_session=True,
         )
 
@@ -135,10 +139,10 @@ class Workspace:
         return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
 
     def config(self, path=CONFIG):
-        return yaml.safe_load((self.root / path).read_text())
+        return yaml.safe_load((self.root / path).read_text(encoding="utf-8"))
 
     def configure(self, content, path=CONFIG):
-        (self.root / path).write_text(yaml.safe_dump(content, sort_keys=False))
+        (self.root / path).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
 
 
@@ -159,18 +163,19 @@ def derived(demo):
 @pytest.fixture(scope="session")
 def copies(tmp_path_factory):
     """Function that copies a workspace, or the repository with the derived configuration."""
-    base, numbers = tmp_path_factory.mktemp("workflow"), itertools.count()
+    # a folder as users have it: with a space, brackets and a letter that not all encodings have
+    base, numbers = tmp_path_factory.mktemp("workflow") / "my säch (1)", itertools.count()
 
     def make(source=None):
         root = base / str(next(numbers))
         if source is not None:
             return Workspace(shutil.copytree(source.root, root, symlinks=True))
-        root.mkdir()
+        root.mkdir(parents=True)
         shutil.copy(REPOSITORY / PARTS[0], root)
         unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
         for part in PARTS[1:]:
             shutil.copytree(REPOSITORY / part, root / part, symlinks=True, ignore=unwanted)
-        (root / "src/fedsieve/aggregators/mean.py").write_text(MEAN)
+        (root / "src/fedsieve/aggregators/mean.py").write_text(MEAN, encoding="utf-8")
         workspace = Workspace(root)
         workspace.configure(derived(workspace.config("config/demo.yaml")))
         return workspace
@@ -188,7 +193,8 @@ def fresh(copies):
 def finished(copies):
     """The workspace where everything has run, on two cores; not to be changed."""
     workspace = copies()
-    workspace.run("--cores", "2")
+    data = workspace.root.parent / "my data"
+    workspace.run("--cores", "2", env={"FEDSIEVE_DATA": str(data), **NO_UTF8})
     return workspace
 
 

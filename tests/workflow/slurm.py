@@ -56,7 +56,7 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
 
 def ask(*command):
     """Output of one of SLURM's commands."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=True)
     return done.stdout
 
 
@@ -145,9 +145,9 @@ def configure(home):
     (home / "munge.key").write_bytes(secrets.token_bytes(128))
     (home / "munge.key").chmod(0o400)
     filled = CONFIGURATION.format(host=HOST, home=home, ports=free_ports(2), n_gpus=N_GPUS)
-    (home / "slurm.conf").write_text(filled)
+    (home / "slurm.conf").write_text(filled, encoding="utf-8")
     gpus = f"NodeName={HOST} Name=gpu File={home}/nvidia[0-{N_GPUS - 1}]\n"
-    (home / "gres.conf").write_text(gpus)
+    (home / "gres.conf").write_text(gpus, encoding="utf-8")
     for name in ("slurm.conf", "gres.conf"):
         (HERE / name).unlink(missing_ok=True)  # of a killed test
         (HERE / name).symlink_to(home / name)
@@ -174,7 +174,9 @@ def start(home, stack):
         daemon(stack, home, "slurmd", "-D")
         until(lambda: "idle" in ask("sinfo", "--noheader", "--format=%T"), 60)
     except (AssertionError, subprocess.SubprocessError) as error:
-        said = "\n".join(path.read_text()[-2000:] for path in sorted(home.glob("*.out")))
+        said = "\n".join(
+            path.read_text(encoding="utf-8")[-2000:] for path in sorted(home.glob("*.out"))
+        )
         raise RuntimeError(f"SLURM does not start:\n{said}") from error
     stack.callback(cancel_all)
 
@@ -184,7 +186,7 @@ def daemon(stack, home, *command):
     process = subprocess.Popen(
         [shutil.which(command[0], path=PATH), *command[1:]],
         stdin=subprocess.DEVNULL,
-        stdout=stack.enter_context((home / f"{command[0]}.out").open("w")),
+        stdout=stack.enter_context((home / f"{command[0]}.out").open("w", encoding="utf-8")),
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )

@@ -29,8 +29,10 @@ def trained(fresh, tmp_path):
 def test_every_job_leases_one_card_and_no_two_at_a_time_the_same(trained):
     held = defaultdict(list)
     for place in (trained.root / Path(MODEL.format(seed)).parent for seed in SEEDS):
-        (card,) = re.findall(r"^leased GPU (\S+)$", (place / "train.log").read_text(), re.M)
-        run = json.loads((place / "run.json").read_text())
+        (card,) = re.findall(
+            r"^leased GPU (\S+)$", (place / "train.log").read_text(encoding="utf-8"), re.M
+        )
+        run = json.loads((place / "run.json").read_text(encoding="utf-8"))
         held[card].append((run["started"], run["ended"]))
     assert held.keys() == CARDS
     assert sum(map(len, held.values())) == len(SEEDS)

@@ -7,15 +7,15 @@ import sys
 TABLE = "results/tables/demo.csv"
 
 
-def explained(workspace, artifact, code=0):
+def explained(workspace, artifact, code=0, cwd=None):
     """What the tool prints about an artifact of a workspace."""
-    configured = ["--configfile", "config/derived.yaml"]
+    configured = ["--configfile", str(workspace.root / "config/derived.yaml")]
     done = subprocess.run(
         [sys.executable, "-m", "fedsieve", "explain", artifact, *configured],
-        cwd=workspace.root,
+        cwd=cwd or workspace.root,
         env=os.environ | {"PYTHONPATH": str(workspace.root / "src")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == code, done.stderr
@@ -30,6 +30,14 @@ def test_a_finished_file_names_rule_inputs_and_settings(finished):
     assert "It is up to date" in said
 
 
+def test_a_file_is_known_by_its_path_from_anywhere(finished, tmp_path):
+    (tmp_path / "link").symlink_to(finished.root)
+    for path, cwd in ((finished.root / TABLE, None), (tmp_path / "link" / TABLE, tmp_path)):
+        said = explained(finished, str(path), cwd=cwd)
+        assert "made by   rule table, 2" in said
+        assert "It is up to date" in said
+
+
 def test_a_changed_setting_is_named_with_both_values_and_what_follows_from_it(scratch):
     config = scratch.config()
     config["tasks"]["digits"]["rounds"] = 4
@@ -42,7 +50,7 @@ def test_a_changed_setting_is_named_with_both_values_and_what_follows_from_it(sc
 
 
 def test_changed_source_code_is_named_as_the_reason(scratch):
-    with (scratch.root / "src/fedsieve/tables.py").open("a") as file:
+    with (scratch.root / "src/fedsieve/tables.py").open("a", encoding="utf-8") as file:
         file.write("\nCHANGED = True\n")
     assert "1 x table: the source code that it runs has changed" in explained(scratch, TABLE)
 

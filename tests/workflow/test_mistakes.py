@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from conftest import CONFIG
 
 DATA = "results/digits/data.npz"
 POISONING = "results/digits/iid-3/seed1/flip-3to2/ratio0.5/poisoning.npz"
@@ -82,6 +83,15 @@ def test_a_label_that_stands_twice_stops_before_any_job(fresh):
         fresh, ["config/derived.yaml: defenses.mean", f"lines {lines[0]} and {lines[1]}"], "all"
     )
     assert not (fresh.root / "results").exists()
+
+
+def test_numbers_that_snakemake_made_text_are_told_to_go_into_a_file(fresh):
+    asked = ["--config", 'grids={"demo": {"ratio": [0.5], "seed": [1]}}', "run=[demo]"]
+    words = ["grids.demo.ratio[0]", "not '0.5'", "Write grids into a file", "--configfile"]
+    refused(fresh, words, *asked)
+    demo = fresh.config()["grids"]["demo"]
+    fresh.configure({"grids": {"demo": demo | {"ratio": [0.5], "seed": [1]}}}, "config/last.yaml")
+    assert fresh.planned("--configfile", CONFIG, "config/last.yaml", config=None)["train"] == 13
 
 
 def test_a_configuration_set_right_redoes_nothing(scratch):

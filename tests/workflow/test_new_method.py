@@ -24,6 +24,6 @@ def test_krum_again_under_another_name_is_in_the_tables_by_naming_it(scratch):
     assert krum["accuracy"] > 0.3
     for name in ("mine", "elsewhere"):
         pd.testing.assert_series_equal(rows[name].reindex(krum.index), krum, check_names=False)
-    text = (scratch.root / "results/tables/demo.md").read_text()
+    text = (scratch.root / "results/tables/demo.md").read_text(encoding="utf-8")
     assert "| mine f = 1" in text
     assert "| elsewhere f = 1" in text

@@ -78,9 +78,9 @@ NOTHING: dict[str, int] = {}
 def change(path, edit):
     def apply(workspace):
         file = workspace.root / path
-        after = edit(file.read_text())
-        assert after != file.read_text()
-        file.write_text(after)
+        after = edit(file.read_text(encoding="utf-8"))
+        assert after != file.read_text(encoding="utf-8")
+        file.write_text(after, encoding="utf-8")
 
     return apply
 
@@ -117,7 +117,9 @@ def touch_all(workspace):
 
 def new_file(workspace):
     folder = workspace.root / PACKAGE / "aggregators"
-    (folder / "newcomer.py").write_text((folder / "mean.py").read_text())
+    (folder / "newcomer.py").write_text(
+        (folder / "mean.py").read_text(encoding="utf-8"), encoding="utf-8"
+    )
 
 
 def add_defense(content, label, entry):

@@ -53,7 +53,7 @@ def test_detectors_screen_in_training_and_afterwards_and_are_scored_and_drawn(fr
     assert fresh.planned(config=path) == {}
 
     edited = fresh.root / "src/fedsieve/line.py"
-    edited.write_text(edited.read_text() + "\n\nLOWEST = 0\n")
+    edited.write_text(edited.read_text(encoding="utf-8") + "\n\nLOWEST = 0\n", encoding="utf-8")
     assert fresh.planned(config=path)["train"] == 1  # what mcdfl cuts by, and no one else
     config = fresh.config(path)
     config["detections"]["plain"]["malicious"] = "smaller"

@@ -13,7 +13,7 @@ from digests import differing, digests
 from needed import absent
 
 REPOSITORY = Path(__file__).parents[2]
-PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text())
+PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.yaml").read_text(encoding="utf-8"))
 ATTEMPTS = 1 + PROFILE["retries"]
 PARTITION = "results/digits/iid-3/seed1/clients.npz"
 TRAINING = "results/digits/iid-3/seed1/flip-3to2/ratio0.5/mean"
@@ -52,7 +52,7 @@ def whole(small):
 def broken(copies, one_core):
     """A workspace whose partition fails."""
     workspace = copies(one_core)
-    with (workspace.root / "src/fedsieve/stages/partition.py").open("a") as stage:
+    with (workspace.root / "src/fedsieve/stages/partition.py").open("a", encoding="utf-8") as stage:
         stage.write('\n\nraise RuntimeError("broken on purpose")\n')
     return workspace
 
@@ -74,9 +74,9 @@ def slow(copies, one_core):
 
 def edit(workspace, name, old, new):
     path = workspace.root / "src/fedsieve" / name
-    source = path.read_text()
+    source = path.read_text(encoding="utf-8")
     assert source.count(old) == 1
-    path.write_text(source.replace(old, new))
+    path.write_text(source.replace(old, new), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,9 @@ def runs(cluster, whole, broken, slow):
     with contextlib.ExitStack() as stack:
         processes = {}
         for workspace, target in targets.items():
-            output = stack.enter_context((workspace.root / "output.txt").open("w"))
+            output = stack.enter_context(
+                (workspace.root / "output.txt").open("w", encoding="utf-8")
+            )
             arguments = ["--profile", "profiles/slurm", target]
             process = workspace.start(*arguments, program=program, output=output)
             stack.callback(workspace.kill, process)
@@ -98,13 +100,15 @@ def runs(cluster, whole, broken, slow):
 
 def ended(workspace, process):
     """Exit code and terminal output of a run that is to end by itself."""
-    return process.wait(600), (workspace.root / "output.txt").read_text()
+    return process.wait(600), (workspace.root / "output.txt").read_text(encoding="utf-8")
 
 
 def rounds(workspace):
     """First and last round in the log of a training; none yet where there is no log."""
     log = workspace.root / TRAINING / "train.log"
-    found = re.findall(r"^round (\d+)/", log.read_text() if log.exists() else "", re.M)
+    found = re.findall(
+        r"^round (\d+)/", log.read_text(encoding="utf-8") if log.exists() else "", re.M
+    )
     return (int(found[0]), int(found[-1])) if found else (0, 0)
 
 
@@ -117,7 +121,9 @@ def interrupted(workspace, process, how):
 
 
 def test_every_rule_that_the_profile_names_exists():
-    sources = (path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    sources = (
+        path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk")
+    )
     defined = r"^rule (\w+):|on_block\(\"(\w+)\""
     rules = {one or other for text in sources for one, other in re.findall(defined, text, re.M)}
     assert {*PROFILE["groups"], *PROFILE["set-resources"]} - rules == set()

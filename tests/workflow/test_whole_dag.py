@@ -50,13 +50,13 @@ def test_snakemake_has_the_limiter_of_job_starts_that_the_workflow_replaces():
 
 @pytest.mark.parametrize("kind", ["csv", "md", "tex", "html", "txt"])
 def test_tables_name_every_defense_of_the_grid(finished, kind):
-    text = (finished.root / f"results/tables/demo.{kind}").read_text()
+    text = (finished.root / f"results/tables/demo.{kind}").read_text(encoding="utf-8")
     assert all(defense in text for defense in ("none", "fdsd", "perfect", "mean"))
 
 
 @pytest.mark.parametrize("kind", ["md", "tex", "html", "txt"])
 def test_tables_of_one_seed_have_no_spread(finished, kind):
-    text = (finished.root / f"results/tables/demo.{kind}").read_text()
+    text = (finished.root / f"results/tables/demo.{kind}").read_text(encoding="utf-8")
     assert "±" not in text
     assert not re.search(r"\([-\d.]+ to [-\d.]+\)", text)
 
@@ -84,7 +84,7 @@ def test_figures_are_drawn_as_png_and_pdf(finished, name):
 
 
 def test_the_page_holds_tables_charts_and_figures_of_the_grid(finished):
-    text = (finished.root / "results/report/index.html").read_text()
+    text = (finished.root / "results/report/index.html").read_text(encoding="utf-8")
     pictures = len(list(finished.root.glob("results/figures/demo/*.png")))
     assert text.count('<img src="data:image/webp') == pictures > 0
     assert all(f"{name}</a>" in text for name in ("none", "fdsd", "mean"))
@@ -241,7 +241,7 @@ def test_a_printed_command_runs_in_a_terminal(scratch, listing, rule):
         check=False,
         timeout=100,
     )
-    assert command.returncode == 0, (scratch.root / job["log"]).read_text()
+    assert command.returncode == 0, (scratch.root / job["log"]).read_text(encoding="utf-8")
     assert made.read_bytes() == before
 
 
@@ -283,7 +283,7 @@ class Loads(html.parser.HTMLParser):
 def page(copies, finished):
     workspace = copies(finished)
     workspace.run("--report", "report.html")
-    return (workspace.root / "report.html").read_text()
+    return (workspace.root / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_report_loads_nothing_from_elsewhere(page):

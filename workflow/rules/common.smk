@@ -1,17 +1,95 @@
 import hashlib
 import json
+import locale
 import os
 import re
 import shutil
+import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.scheduling import job_scheduler
+from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
 
-ROOT = Path(str(workflow.current_basedir)).resolve().parent.parent
+
+def repository(here):
+    """Root of the repository that this folder of rules is in; a clone of one that lies in git.
+
+    Snakemake reads from git only the files that Snakefiles name, but jobs run the whole package
+    (docs/decisions/0018-deployed-from-git.md).
+    """
+    if isinstance(here, LocalSourceFile):
+        return Path(here.path).resolve().parent.parent
+    if isinstance(here, LocalGitFile):
+        origin = here.repo_path
+    elif isinstance(here, HostingProviderFile):
+        origin = here.hosted_repo.repo_clone
+    else:
+        raise WorkflowError(
+            f"FedSieve cannot be run from {here}: it is more than one file. Name its repository by"
+            " gitfile(), github() or gitlab(), or clone it."
+        )
+    commit = git("-C", origin, "rev-parse", "--verify", f"{here.ref}^{{commit}}")
+    clone = Path(".snakemake/fedsieve", commit)
+    if not clone.is_dir():
+        partial = f"{clone}.{os.getpid()}"
+        git("clone", "--quiet", "--no-checkout", os.path.abspath(origin), partial)
+        git("-C", partial, "checkout", "--quiet", "--detach", commit)
+        try:
+            os.rename(partial, clone)
+        except OSError:  # another process was faster
+            shutil.rmtree(partial)
+    return Path(clone, here.path).resolve().parent.parent
+
+
+def git(*arguments):
+    """What git says; all that it says where it fails."""
+    command = ["git", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise WorkflowError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def refuse_foreign_interpreter():
+    """Stop where jobs would run by an interpreter that lacks what they import, and say which.
+
+    Jobs run by this interpreter, unless Snakemake makes an environment for them.
+    """
+    if workflow.deployment_settings.deployment_method:
+        return
+    lacking = [name for name in dependencies() if not installed(name)]
+    if lacking:
+        raise WorkflowError(
+            f"{sys.executable} runs this Snakemake and would run all jobs, but lacks"
+            f" {', '.join(lacking)}. Use the Snakemake of FedSieve's own environment,"
+            " .venv/bin/snakemake in a clone (`make demo` makes it), or add --sdm conda."
+        )
+
+
+def dependencies():
+    """Packages that jobs import, as the environment for conda has them."""
+    listed = yaml.safe_load((ROOT / "envs/fedsieve.yaml").read_text(encoding="utf-8"))
+    pinned = next(part for part in listed["dependencies"] if isinstance(part, dict))
+    names = [pin.partition("==")[0] for pin in pinned["pip"]]
+    return [name for name in names if not name.startswith("snakemake")]
+
+
+def installed(name):
+    """Whether this interpreter has a package."""
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+ROOT = repository(workflow.current_basedir)
+refuse_foreign_interpreter()
 sys.path.insert(0, str(ROOT / "src"))
 
 from fedsieve import (
@@ -19,6 +97,7 @@ from fedsieve import (
     claim_settings,
     configfiles,
     grids,
+    paths,
     provenance,
     registry,
     settings,
@@ -28,20 +107,46 @@ from fedsieve.errors import InputError
 NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
 """The files that the configuration comes from, for messages."""
 
+
+def of_command_line(problems):
+    """What to say where these are of settings that ``--config`` gave: their numbers are text."""
+    given = workflow.config_settings.config
+    nested = [k for k, v in given.items() if isinstance(v, (dict, list))]
+    if not (text := [key for key in nested if f"\n  {key}" in problems]):
+        return ""
+    return (
+        "\nSnakemake gives text for numbers within --config. Write"
+        f" {', '.join(text)} into a file, and name it last after --configfile."
+    )
+
+
 try:
     configfiles.check_files(map(Path, workflow.configfiles))
     registry.look_in(settings.plugin_folders(config))
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    said = (ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
+    schema = yaml.safe_load(said)
     settings.check(config, schema)
 except InputError as error:
-    raise WorkflowError(f"{NAMED} cannot be used:\n{error}") from None
+    raise WorkflowError(
+        f"{NAMED} cannot be used:\n{error}{of_command_line(str(error))}"
+    ) from None
 config.update(settings.complete(config))
-DATA_ROOT = os.path.abspath(config["data_root"])
+DATA_ROOT = os.path.abspath(paths.expanded(config["data_root"]))
 # Jobs find the package, this interpreter, the data root and the device in their environment. None
 # of them is a parameter of a rule, so that another machine or folder reruns nothing. One thread
 # per job for numerical libraries: more would compete with other jobs, and change the last bits.
+# Jobs take all names for UTF-8; their logs are in the encoding in which Snakemake prints them.
 os.environ.update(
-    PYTHONPATH=str(ROOT / "src"),
+    PYTHONPATH=os.pathsep.join(
+        dict.fromkeys(
+            [
+                str(ROOT / "src"),
+                *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
+            ]
+        )
+    ),
+    PYTHONUTF8="1",
+    PYTHONIOENCODING=f"{locale.getpreferredencoding(False)}:backslashreplace",
     PATH=os.pathsep.join(
         [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     ),
@@ -70,6 +175,8 @@ SCREENED = f"{POISONED}/{{trained}}/screen/{{detection}}/round{{after_round}}.np
 ENVIRONMENT = "../../envs/fedsieve.yaml"
 CAPTIONS = ROOT / "workflow/report"
 TABLES = ["csv", "md", "tex", "html"]
+PATHS = workflow.modifier.path_modifier
+"""What a ``module`` statement does to all paths of rules, such as to put a prefix before them."""
 GPUS = 0 if config["device"] == "cpu" else 1
 """Cards that a job with a model asks for; the job runs on the CPU where there is none."""
 
@@ -107,6 +214,11 @@ def parts(section, wildcard, *keys):
         return json.dumps({k: content[k] for k in keys if k in content}, sort_keys=True)
 
     return found
+
+
+def filled(pattern):
+    """Parameter: a pattern of paths that the job fills in itself, below the prefix that rules have."""
+    return lambda w: PATHS.replace_prefix(pattern)
 
 
 def method(section, wildcard):
@@ -600,10 +712,22 @@ def flagging_files(pattern):
     return files
 
 
+def say(text):
+    """Print text as UTF-8: tables have letters that the encodings of some locales lack."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
+    print(text)
+
+
 def headline():
     """Text for the terminal once a run is done: the numbers, and where to look further."""
-    lines = [Path(f"results/tables/{grid}.txt") for grid in config["run"]]
-    return "\n".join(path.read_text() for path in lines if path.exists())
+    lines = [
+        Path(PATHS.replace_prefix(f"results/tables/{grid}.txt"))
+        for grid in config["run"]
+    ]
+    return "\n".join(
+        path.read_text(encoding="utf-8") for path in lines if path.exists()
+    )
 
 
 def hindrance():

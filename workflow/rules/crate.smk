@@ -53,6 +53,7 @@ rule crate:
     params:
         grid=spec("grids", "grid"),
         files=lambda w: RECORDED,
+        results=filled("results/"),
         order=label_order,
         marks=defense_marks,
         config=lambda w: json.dumps(
@@ -63,7 +64,8 @@ rule crate:
         workflow=texts(ROOT / "workflow/rules", ROOT / "workflow/schemas"),
         code=code("crate"),
     shell:
-        "python -m fedsieve crate --name {wildcards.grid} --grid {params.grid:q}"
-        " --files {params.files:q} --tables {input.tables} {input.runs}"
+        "python -m fedsieve crate --name {wildcards.grid:q} --grid {params.grid:q}"
+        " --files {params.files:q} --tables {input.tables:q} {input.runs:q}"
+        " --results {params.results:q}"
         " --order {params.order:q} --marks {params.marks:q} --config {params.config:q}"
-        ' --agent "${{FEDSIEVE_AGENT:-}}" --crate {output} > {log} 2>&1'
+        ' --agent "${{FEDSIEVE_AGENT:-}}" --crate {output:q} > {log:q} 2>&1'

@@ -3,6 +3,7 @@ rule fetch:
         f"{TASK}/source.json",
     log:
         f"{TASK}/fetch.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -10,8 +11,9 @@ rule fetch:
         contents=own_files,
         code=code("fetch", used("datasets", "tasks", "task", "dataset")),
     shell:
-        "python -m fedsieve fetch --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"
-        " --receipt {output} > {log} 2>&1"
+        "python -m fedsieve fetch --dataset {params.dataset:q}"
+        ' --root "${{FEDSIEVE_DATA:-results/raw}}"'
+        " --receipt {output:q} > {log:q} 2>&1"
 
 
 rule data:
@@ -28,8 +30,9 @@ rule data:
         max_samples=lambda w: entry("tasks", w.task).get("max_samples", 0),
         code=code("data", used("datasets", "tasks", "task", "dataset")),
     shell:
-        "python -m fedsieve data --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"
-        " --receipt {input} --max-samples {params.max_samples} --data {output} > {log} 2>&1"
+        "python -m fedsieve data --dataset {params.dataset:q}"
+        ' --root "${{FEDSIEVE_DATA:-results/raw}}"'
+        " --receipt {input:q} --max-samples {params.max_samples:q} --data {output:q} > {log:q} 2>&1"
 
 
 rule partition:
@@ -46,5 +49,6 @@ rule partition:
         n_clients=n_clients,
         code=code("partition", used("partitions", "partitions", "partition")),
     shell:
-        "python -m fedsieve partition --data {input} --partition {params.partition:q}"
-        " --n-clients {params.n_clients} --seed {wildcards.seed} --clients {output} > {log} 2>&1"
+        "python -m fedsieve partition --data {input:q} --partition {params.partition:q}"
+        " --n-clients {params.n_clients:q} --seed {wildcards.seed:q} --clients {output:q}"
+        " > {log:q} 2>&1"

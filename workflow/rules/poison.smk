@@ -12,9 +12,9 @@ rule poison:
         attack=spec("attacks", "attack"),
         code=code("poison", used("attacks", "attacks", "attack")),
     shell:
-        "python -m fedsieve poison --data {input.data} --clients {input.clients}"
-        " --attack {params.attack:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
-        " --poisoning {output} > {log} 2>&1"
+        "python -m fedsieve poison --data {input.data:q} --clients {input.clients:q}"
+        " --attack {params.attack:q} --ratio {wildcards.ratio:q} --seed {wildcards.seed:q}"
+        " --poisoning {output:q} > {log:q} 2>&1"
 
 
 rule warmup:
@@ -40,9 +40,10 @@ rule warmup:
             ("aggregators", lambda w: "fedavg"),
         ),
     shell:
-        "python -m fedsieve warmup --data {input.data} --clients {input.clients}"
-        " --poisoning {input.poisoning} --task {params.task:q} --seed {wildcards.seed}"
-        " --encoder {output} --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
+        "python -m fedsieve warmup --data {input.data:q} --clients {input.clients:q}"
+        " --poisoning {input.poisoning:q} --task {params.task:q} --seed {wildcards.seed:q}"
+        ' --encoder {output:q} --device "${{FEDSIEVE_DEVICE:-auto}}" --workers {threads}'
+        " > {log:q} 2>&1"
 
 
 for n, block in client_blocks():
@@ -72,7 +73,7 @@ for n, block in client_blocks():
             model=spec("tasks", "task", "model"),
             code=code("features", used("models", "tasks", "task", "model")),
         shell:
-            "python -m fedsieve features --data {input.data} --clients {input.clients}"
-            " --poisoning {input.poisoning} --encoder {input.encoder} --model {params.model:q}"
-            " --layer {wildcards.layer} --client {params.client} --view {output}"
-            " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
+            "python -m fedsieve features --data {input.data:q} --clients {input.clients:q}"
+            " --poisoning {input.poisoning:q} --encoder {input.encoder:q} --model {params.model:q}"
+            " --layer {wildcards.layer:q} --client {params.client:q} --view {output:q}"
+            ' --device "${{FEDSIEVE_DEVICE:-auto}}" > {log:q} 2>&1'

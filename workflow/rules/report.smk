@@ -18,15 +18,15 @@ rule table:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        files=lambda w: f"{SCENARIO}/metrics.json",
+        files=filled(f"{SCENARIO}/metrics.json"),
         order=label_order,
         marks=defense_marks,
         code=code("table"),
     shell:
         "python -m fedsieve table --grid {params.grid:q} --files {params.files:q}"
-        " --order {params.order:q} --marks {params.marks:q} --csv {output.csv}"
-        " --md {output.md} --tex {output.tex} --html {output.html} --txt {output.txt}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --marks {params.marks:q} --csv {output.csv:q}"
+        " --md {output.md:q} --tex {output.tex:q} --html {output.html:q} --txt {output.txt:q}"
+        " > {log:q} 2>&1"
 
 
 rule values:
@@ -41,12 +41,12 @@ rule values:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        metrics=lambda w: f"{SCENARIO}/metrics.json",
-        records=lambda w: f"{SCENARIO}/run.json",
+        metrics=filled(f"{SCENARIO}/metrics.json"),
+        records=filled(f"{SCENARIO}/run.json"),
         code=code("values"),
     shell:
         "python -m fedsieve values --grid {params.grid:q} --metrics {params.metrics:q}"
-        " --records {params.records:q} --csv {output} > {log} 2>&1"
+        " --records {params.records:q} --csv {output:q} > {log:q} 2>&1"
 
 
 rule screenings:
@@ -68,16 +68,16 @@ rule screenings:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        files=lambda w: SCREENED,
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
-        partitions=lambda w: f"{PARTITIONED}/clients.npz",
+        files=filled(SCREENED),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
+        partitions=filled(f"{PARTITIONED}/clients.npz"),
         order=label_order,
         code=code("screenings"),
     shell:
         "python -m fedsieve screenings --grid {params.grid:q} --files {params.files:q}"
         " --poisonings {params.poisonings:q} --partitions {params.partitions:q}"
-        " --order {params.order:q} --csv {output.csv} --md {output.md} --html {output.html}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --csv {output.csv:q} --md {output.md:q} --html {output.html:q}"
+        " > {log:q} 2>&1"
 
 
 rule ledger:
@@ -102,7 +102,8 @@ rule ledger:
         code=code("ledger"),
     shell:
         "python -m fedsieve ledger --claims {params.claims:q} --margins {params.margins:q}"
-        " --values {input} --csv {output.csv} --md {output.md} --html {output.html} > {log} 2>&1"
+        " --values {input:q} --csv {output.csv:q} --md {output.md:q} --html {output.html:q}"
+        " > {log:q} 2>&1"
 
 
 rule curves:
@@ -122,14 +123,14 @@ rule curves:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        files=lambda w: f"{SCENARIO}/rounds.csv",
+        files=filled(f"{SCENARIO}/rounds.csv"),
         order=label_order,
         columns=lambda w: CURVES[w.curves],
         code=code("curves"),
     shell:
         "python -m fedsieve curves --grid {params.grid:q} --files {params.files:q}"
-        " --order {params.order:q} --columns {params.columns:q} --figures {output}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --columns {params.columns:q} --figures {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule sanitization_bars:
@@ -151,8 +152,8 @@ rule sanitization_bars:
         order=label_order,
         code=code("sanitization_bars"),
     shell:
-        "python -m fedsieve sanitization_bars --values {input} --order {params.order:q}"
-        " --figures {output} > {log} 2>&1"
+        "python -m fedsieve sanitization_bars --values {input:q} --order {params.order:q}"
+        " --figures {output:q} > {log:q} 2>&1"
 
 
 rule caught:
@@ -174,13 +175,13 @@ rule caught:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(removing_grid(w), sort_keys=True),
-        kept=lambda w: f"{SCENARIO}/kept.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        kept=filled(f"{SCENARIO}/kept.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         code=code("caught"),
     shell:
-        "python -m fedsieve caught --grid {params.grid:q} --data {input.data}"
-        " --kept {params.kept:q} --poisonings {params.poisonings:q} --figures {output}"
-        " > {log} 2>&1"
+        "python -m fedsieve caught --grid {params.grid:q} --data {input.data:q}"
+        " --kept {params.kept:q} --poisonings {params.poisonings:q} --figures {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule feature_space:
@@ -205,9 +206,9 @@ rule feature_space:
         attacks=lambda w: [s["attack"] for s in drawn_scenarios(w)],
         code=code("feature_space"),
     shell:
-        "python -m fedsieve feature_space --attacks {params.attacks}"
-        " --poisonings {input.poisonings} --clients {input.clients} --keeps {input.keeps}"
-        " --views {input.views} --figures {output} > {log} 2>&1"
+        "python -m fedsieve feature_space --attacks {params.attacks:q}"
+        " --poisonings {input.poisonings:q} --clients {input.clients:q} --keeps {input.keeps:q}"
+        " --views {input.views:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule success_bars:
@@ -232,8 +233,8 @@ rule success_bars:
         order=label_order,
         code=code("success_bars"),
     shell:
-        "python -m fedsieve success_bars --values {input} --order {params.order:q}"
-        " --figures {output} > {log} 2>&1"
+        "python -m fedsieve success_bars --values {input:q} --order {params.order:q}"
+        " --figures {output:q} > {log:q} 2>&1"
 
 
 rule boundary:
@@ -259,9 +260,9 @@ rule boundary:
         ),
         code=code("boundary"),
     shell:
-        "python -m fedsieve boundary --values {input} --shares {params.shares:q}"
-        " --order {params.order:q} --n-clients {params.n_clients} --figures {output}"
-        " > {log} 2>&1"
+        "python -m fedsieve boundary --values {input:q} --shares {params.shares:q}"
+        " --order {params.order:q} --n-clients {params.n_clients:q} --figures {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule batch_times:
@@ -283,15 +284,15 @@ rule batch_times:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        clients_logs=lambda w: f"{SCENARIO}/clients.csv",
-        records=lambda w: f"{SCENARIO}/run.json",
+        clients_logs=filled(f"{SCENARIO}/clients.csv"),
+        records=filled(f"{SCENARIO}/run.json"),
         order=label_order,
         code=code("batch_times"),
     shell:
         "python -m fedsieve batch_times --grid {params.grid:q}"
         " --clients-logs {params.clients_logs:q} --records {params.records:q}"
-        " --order {params.order:q} --table {output.csv} --figures {output.png} {output.pdf}"
-        " > {log} 2>&1"
+        " --order {params.order:q} --table {output.csv:q} --figures {output.png:q} {output.pdf:q}"
+        " > {log:q} 2>&1"
 
 
 rule feature_maps:
@@ -328,9 +329,9 @@ rule feature_maps:
             ("attacks", lambda w: mapped_entry(w, "attacks", "attack", "use")),
         ),
     shell:
-        "python -m fedsieve feature_maps --data {input.data} --weights {input.weights}"
-        " --unattacked {input.unattacked} --attack {params.attack:q} --model {params.model:q}"
-        " --scenario {params.scenario:q} --figures {output} > {log} 2>&1"
+        "python -m fedsieve feature_maps --data {input.data:q} --weights {input.weights:q}"
+        " --unattacked {input.unattacked:q} --attack {params.attack:q} --model {params.model:q}"
+        " --scenario {params.scenario:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule flags:
@@ -355,13 +356,13 @@ rule flags:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(flagging_grid(w), sort_keys=True),
-        kept=lambda w: f"{SCENARIO}/kept.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        kept=filled(f"{SCENARIO}/kept.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         code=code("flags"),
     shell:
         "python -m fedsieve flags --grid {params.grid:q} --kept {params.kept:q}"
-        " --poisonings {params.poisonings:q} --sanitizer {wildcards.sanitizer}"
-        " --table {output.csv} --figures {output.png} {output.pdf} > {log} 2>&1"
+        " --poisonings {params.poisonings:q} --sanitizer {wildcards.sanitizer:q}"
+        " --table {output.csv:q} --figures {output.png:q} {output.pdf:q} > {log:q} 2>&1"
 
 
 rule quality:
@@ -382,8 +383,8 @@ rule quality:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(defense_grid(w), sort_keys=True),
-        logs=lambda w: f"{SCENARIO}/clients.csv",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        logs=filled(f"{SCENARIO}/clients.csv"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         order=label_order,
         score=lambda w: constant(
             "detectors", entry("defenses", w.defense, "detect", "use"), "SCORE"
@@ -392,7 +393,7 @@ rule quality:
     shell:
         "python -m fedsieve quality --grid {params.grid:q} --logs {params.logs:q}"
         " --poisonings {params.poisonings:q} --order {params.order:q}"
-        " --score {params.score:q} --figures {output} > {log} 2>&1"
+        " --score {params.score:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule updates:
@@ -413,12 +414,12 @@ rule updates:
         ENVIRONMENT
     params:
         grid=lambda w: json.dumps(defense_grid(w), sort_keys=True),
-        files=lambda w: f"{SCENARIO}/screened.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
+        files=filled(f"{SCENARIO}/screened.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
         code=code("updates"),
     shell:
         "python -m fedsieve updates --grid {params.grid:q} --files {params.files:q}"
-        " --poisonings {params.poisonings:q} --figures {output} > {log} 2>&1"
+        " --poisonings {params.poisonings:q} --figures {output:q} > {log:q} 2>&1"
 
 
 rule runs:
@@ -437,17 +438,17 @@ rule runs:
         ENVIRONMENT
     params:
         grid=spec("grids", "grid"),
-        rounds=lambda w: f"{SCENARIO}/rounds.csv",
-        clients_logs=lambda w: f"{SCENARIO}/clients.csv",
-        kept=lambda w: f"{SCENARIO}/kept.npz",
-        poisonings=lambda w: f"{POISONED}/poisoning.npz",
-        records=lambda w: f"{SCENARIO}/run.json",
+        rounds=filled(f"{SCENARIO}/rounds.csv"),
+        clients_logs=filled(f"{SCENARIO}/clients.csv"),
+        kept=filled(f"{SCENARIO}/kept.npz"),
+        poisonings=filled(f"{POISONED}/poisoning.npz"),
+        records=filled(f"{SCENARIO}/run.json"),
         code=code("runs"),
     shell:
         "python -m fedsieve runs --grid {params.grid:q} --rounds {params.rounds:q}"
         " --clients-logs {params.clients_logs:q} --kept {params.kept:q}"
         " --poisonings {params.poisonings:q} --records {params.records:q}"
-        " --table {output.table} --curves {output.curves} > {log} 2>&1"
+        " --table {output.table:q} --curves {output.curves:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -470,13 +471,13 @@ rule page:
     params:
         config=lambda w: shown_settings(),
         marks=lambda w: all_marks(),
-        summaries=lambda w: "results/tables/{grid}.csv",
-        values=lambda w: "results/tables/{grid}-values.csv",
-        runs=lambda w: "results/tables/{grid}-runs.csv",
-        curves=lambda w: "results/tables/{grid}-curves.csv",
-        screenings=lambda w: "results/tables/{grid}-screenings.csv",
+        summaries=filled("results/tables/{grid}.csv"),
+        values=filled("results/tables/{grid}-values.csv"),
+        runs=filled("results/tables/{grid}-runs.csv"),
+        curves=filled("results/tables/{grid}-curves.csv"),
+        screenings=filled("results/tables/{grid}-screenings.csv"),
         captions=lambda w: os.path.relpath(CAPTIONS),
-        folder=lambda w: SCENARIO,
+        folder=filled(SCENARIO),
         texts=texts(CAPTIONS, ROOT / "src/fedsieve/templates"),
         code=code("page"),
     shell:
@@ -484,6 +485,6 @@ rule page:
         " --summaries {params.summaries:q} --values {params.values:q}"
         " --runs {params.runs:q} --curves {params.curves:q}"
         " --screenings {params.screenings:q}"
-        " --claims {input.claims} --figures {input.figures}"
-        " --captions {params.captions:q} --folder {params.folder:q} --html {output}"
-        " > {log} 2>&1"
+        " --claims {input.claims:q} --figures {input.figures:q}"
+        " --captions {params.captions:q} --folder {params.folder:q} --html {output:q}"
+        " > {log:q} 2>&1"

@@ -28,10 +28,11 @@ for n, block in client_blocks():
             layers=seen_layers,
             code=code("sanitize_client", used("sanitizers", "sanitizers", "sanitizer")),
         shell:
-            "python -m fedsieve sanitize_client --view {input.view} --layers {params.layers}"
-            " --sanitizer {params.sanitizer:q} --client {params.client} --exchange {wildcards.exchange} --seed {wildcards.seed}"
-            " --message {output.message} --memory {output.memory} --broadcast {input.broadcast}"
-            " --remembered {input.remembered} > {log} 2>&1"
+            "python -m fedsieve sanitize_client --view {input.view:q} --layers {params.layers:q}"
+            " --sanitizer {params.sanitizer:q} --client {params.client:q}"
+            " --exchange {wildcards.exchange:q} --seed {wildcards.seed:q}"
+            " --message {output.message:q} --memory {output.memory:q} --broadcast {input.broadcast:q}"
+            " --remembered {input.remembered:q} > {log:q} 2>&1"
 
 
 rule sanitize_server:
@@ -49,10 +50,10 @@ rule sanitize_server:
         sanitizer=method("sanitizers", "sanitizer"),
         code=code("sanitize_server", used("sanitizers", "sanitizers", "sanitizer")),
     shell:
-        "python -m fedsieve sanitize_server --messages {input.messages}"
-        " --sanitizer {params.sanitizer:q} --exchange {wildcards.exchange}"
-        " --seed {wildcards.seed} --broadcast {output.broadcast} --state {output.state}"
-        " --remembered {input.remembered} > {log} 2>&1"
+        "python -m fedsieve sanitize_server --messages {input.messages:q}"
+        " --sanitizer {params.sanitizer:q} --exchange {wildcards.exchange:q}"
+        " --seed {wildcards.seed:q} --broadcast {output.broadcast:q} --state {output.state:q}"
+        " --remembered {input.remembered:q} > {log:q} 2>&1"
 
 
 for n, block in client_blocks():
@@ -80,9 +81,10 @@ for n, block in client_blocks():
             layers=seen_layers,
             code=code("keep_client", used("sanitizers", "sanitizers", "sanitizer")),
         shell:
-            "python -m fedsieve keep_client --view {input.view} --layers {params.layers}"
-            " --broadcast {input.broadcast} --memory {input.memory} --sanitizer {params.sanitizer:q} --client {params.client}"
-            " --keep {output} > {log} 2>&1"
+            "python -m fedsieve keep_client --view {input.view:q} --layers {params.layers:q}"
+            " --broadcast {input.broadcast:q} --memory {input.memory:q}"
+            " --sanitizer {params.sanitizer:q} --client {params.client:q}"
+            " --keep {output:q} > {log:q} 2>&1"
 
 
 rule keep:
@@ -99,8 +101,8 @@ rule keep:
     params:
         code=code("keep"),
     shell:
-        "python -m fedsieve keep --clients {input.clients} --masks {input.masks}"
-        " --server {input.server} --keep {output} > {log} 2>&1"
+        "python -m fedsieve keep --clients {input.clients:q} --masks {input.masks:q}"
+        " --server {input.server:q} --keep {output:q} > {log:q} 2>&1"
 
 
 rule oracle:
@@ -119,5 +121,5 @@ rule oracle:
         oracle=lambda w: entry("sanitizers", w.oracle, "oracle"),
         code=code("oracle"),
     shell:
-        "python -m fedsieve oracle --clients {input.clients} --poisoning {input.poisoning}"
-        " --oracle {params.oracle} --seed {wildcards.seed} --keep {output} > {log} 2>&1"
+        "python -m fedsieve oracle --clients {input.clients:q} --poisoning {input.poisoning:q}"
+        " --oracle {params.oracle:q} --seed {wildcards.seed:q} --keep {output:q} > {log:q} 2>&1"

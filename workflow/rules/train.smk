@@ -42,14 +42,14 @@ rule train:
         sanitizer=in_training_spec,
         code=training_code,
     shell:
-        "python -m fedsieve train --data {input.data} --clients {input.clients}"
-        " --poisoning {input.poisoning} --keep {input.keep} --task {params.task:q}"
+        "python -m fedsieve train --data {input.data:q} --clients {input.clients:q}"
+        " --poisoning {input.poisoning:q} --keep {input.keep:q} --task {params.task:q}"
         " --attack {params.attack:q} --defense {params.defense:q}"
-        " --sanitizer {params.sanitizer:q} --ratio {wildcards.ratio} --seed {wildcards.seed}"
-        " --code {params.code} --model {output.model} --predictions {output.predictions}"
-        " --clients-log {output.clients_log} --kept {output.kept} --screened {output.screened}"
-        " --snapshots {output.snapshots} --record {output.record}"
-        " --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
+        " --sanitizer {params.sanitizer:q} --ratio {wildcards.ratio:q} --seed {wildcards.seed:q}"
+        " --code {params.code:q} --model {output.model:q} --predictions {output.predictions:q}"
+        " --clients-log {output.clients_log:q} --kept {output.kept:q} --screened {output.screened:q}"
+        " --snapshots {output.snapshots:q} --record {output.record:q}"
+        ' --device "${{FEDSIEVE_DEVICE:-auto}}" --workers {threads} > {log:q} 2>&1'
 
 
 rule client_times:
@@ -79,9 +79,9 @@ rule client_times:
             used("detectors", "defenses", "defense", "detect"),
         ),
     shell:
-        "python -m fedsieve client_times --data {input.data} --clients {input.clients}"
-        " --task {params.task:q} --detector {params.detector:q} --seed {wildcards.seed}"
-        " --csv {output.csv} --md {output.md} --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
+        "python -m fedsieve client_times --data {input.data:q} --clients {input.clients:q}"
+        " --task {params.task:q} --detector {params.detector:q} --seed {wildcards.seed:q}"
+        ' --csv {output.csv:q} --md {output.md:q} --device "${{FEDSIEVE_DEVICE:-auto}}" > {log:q} 2>&1'
 
 
 rule floor:
@@ -107,9 +107,10 @@ rule floor:
             used("attacks", "attacks", "attack"),
         ),
     shell:
-        "python -m fedsieve floor --data {input.data} --weights {input.weights}"
-        " --predictions {input.predictions} --last-rounds {params.last_rounds} --attack {params.attack:q} --model {params.model:q} --floor {output}"
-        " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
+        "python -m fedsieve floor --data {input.data:q} --weights {input.weights:q}"
+        " --predictions {input.predictions:q} --last-rounds {params.last_rounds:q}"
+        " --attack {params.attack:q} --model {params.model:q} --floor {output:q}"
+        ' --device "${{FEDSIEVE_DEVICE:-auto}}" > {log:q} 2>&1'
 
 
 rule evaluate:
@@ -134,12 +135,13 @@ rule evaluate:
         last_rounds=last_rounds,
         code=code("evaluate", used("attacks", "attacks", "attack")),
     shell:
-        "python -m fedsieve evaluate --data {input.data} --clients {input.clients}"
-        " --poisoning {input.poisoning} --predictions {input.predictions}"
-        " --clients-log {input.clients_log} --kept {input.kept} --screened {input.screened} --floor {input.floor}"
-        " --attack {params.attack:q} --last-rounds {params.last_rounds}"
-        " --rounds {output.rounds} --metrics-file {output.metrics}"
-        " > {log} 2>&1"
+        "python -m fedsieve evaluate --data {input.data:q} --clients {input.clients:q}"
+        " --poisoning {input.poisoning:q} --predictions {input.predictions:q}"
+        " --clients-log {input.clients_log:q} --kept {input.kept:q}"
+        " --screened {input.screened:q} --floor {input.floor:q}"
+        " --attack {params.attack:q} --last-rounds {params.last_rounds:q}"
+        " --rounds {output.rounds:q} --metrics-file {output.metrics:q}"
+        " > {log:q} 2>&1"
 
 
 rule screen:
@@ -168,8 +170,8 @@ rule screen:
             used("detectors", "detections", "detection"),
         ),
     shell:
-        "python -m fedsieve screen --data {input.data} --clients {input.clients}"
-        " --poisoning {input.poisoning} --snapshots {input.snapshots}"
-        " --after-round {wildcards.after_round} --model {params.model:q}"
-        " --detector {params.detector:q} --seed {wildcards.seed} --screened {output}"
-        " --device ${{FEDSIEVE_DEVICE:-auto}} > {log} 2>&1"
+        "python -m fedsieve screen --data {input.data:q} --clients {input.clients:q}"
+        " --poisoning {input.poisoning:q} --snapshots {input.snapshots:q}"
+        " --after-round {wildcards.after_round:q} --model {params.model:q}"
+        " --detector {params.detector:q} --seed {wildcards.seed:q} --screened {output:q}"
+        ' --device "${{FEDSIEVE_DEVICE:-auto}}" > {log:q} 2>&1'

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fedsieve.archives import read_npz
+from fedsieve.paths import expanded
 from fedsieve.records import Dataset
 from fedsieve.sources import Source, verify
 
@@ -19,9 +20,10 @@ EXAMPLE = {"file": "my-scans.npz"}
 
 def fetch(root: Path, *, file: str, sha256: str | None = None) -> dict[str, str]:
     """Check that the archive is there and, where ``sha256`` is given, holds what it should."""
-    # an absolute path would make the result depend on the machine
-    name = Path(file).name if Path(file).is_absolute() else file
-    return {name: _verified(root / file, sha256)}
+    path = expanded(file, root)
+    # a path of this machine would make the result depend on it
+    name = file if path == root / file and not Path(file).is_absolute() else path.name
+    return {name: _verified(path, sha256)}
 
 
 def read(
@@ -36,15 +38,17 @@ def read(
     """Return the training and the test split; a validation split is dropped.
 
     Args:
-        file: Path of the archive, relative to the data root or absolute.
+        file: Path of the archive, relative to the data root or absolute; ~ and $VARIABLES are
+            filled in.
         sha256: Its expected SHA-256 in hexadecimal; not checked when None.
         labels: ``single``, ``multi``, or ``auto`` for what the archive holds. ``single`` reduces
             a multi-label archive to the images with exactly one of its labels.
         first_labels: In that reduction, the number of leading labels to keep as classes.
         class_names: Name of each class, or of each label in the archive; default "0", "1", ...
     """
-    _verified(root / file, sha256)
-    return read_npz(root / file, labels=labels, first_labels=first_labels, class_names=class_names)
+    path = expanded(file, root)
+    _verified(path, sha256)
+    return read_npz(path, labels=labels, first_labels=first_labels, class_names=class_names)
 
 
 def _verified(path: Path, sha256: str | None) -> str:

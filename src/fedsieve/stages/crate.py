@@ -67,6 +67,7 @@ def crate(
     grid: dict[str, Any],
     files: list[str],
     tables: list[Path],
+    results: Path,
     order: list[str],
     marks: dict[str, str],
     config: dict[str, Any],
@@ -78,21 +79,23 @@ def crate(
     Args:
         name: Label of the grid.
         grid: Lists of labels (config ``grids``).
-        files: Paths of all that its tables rest on, with a field in braces for each axis of the
-            grid. JSON is copied into the crate, other files are described.
+        files: All that its tables rest on: ``results/...`` with a field in braces for each axis of
+            the grid. JSON is copied into the crate, other files are described.
         tables: Its tables.
+        results: The folder that is called ``results`` in the crate, wherever it lies.
         order, marks: What the stage ``table`` was told beside the grid.
         config: The configuration, without what belongs to the machine.
         agent: Who ran the workflow, ``Name`` or ``Name <https://orcid.org/...>``; empty: unsaid.
         crate: Written: the archive.
     """
     used = sorted({pattern.format(**labels) for labels in scenarios(grid) for pattern in files})
-    packed = {path.as_posix(): path.read_bytes() for path in tables}
-    packed |= {path: Path(path).read_bytes() for path in used if path.endswith(".json")}
+    paths = {name: results / name.removeprefix("results/") for name in used}
+    packed = {f"results/{p.relative_to(results).as_posix()}": p.read_bytes() for p in tables}
+    packed |= {name: path.read_bytes() for name, path in paths.items() if path.suffix == ".json"}
     packed |= {p.relative_to(ROOT.parent).as_posix(): p.read_bytes() for p in _workflow_files()}
     packed[CONFIG] = yaml.safe_dump(config, sort_keys=False).encode()
     told = {"name": name, "grid": grid, "files": files, "order": order, "marks": marks}
-    made = _described(packed, [p for p in used if p not in packed], told, agent)
+    made = _described(packed, paths, told, agent)
     packed[METADATA] = json.dumps(made.metadata.generate(), indent=1, sort_keys=True).encode()
     _pack(crate, packed)
 
@@ -102,17 +105,18 @@ def _workflow_files() -> list[Path]:
 
 
 def _described(
-    packed: Mapping[str, bytes], large: Iterable[str], told: Mapping[str, Any], agent: str
+    packed: Mapping[str, bytes], paths: Mapping[str, Path], told: Mapping[str, Any], agent: str
 ) -> ROCrate:
     """Describe a run: the workflow, what it was given, what it made, when, and with what."""
     made = ROCrate(version="1.1")
     made.metadata.extra_terms.update(TERMS)
-    records = [_record(Path(path)) for path in packed if path.endswith("/run.json")]
+    records = [_record(path) for path in paths.values() if path.name == "run.json"]
     entities = {path: _file(made, path, content) for path, content in packed.items()}
     results = [entity for path, entity in entities.items() if path.startswith("results/")]
-    results += [_large(made, path) for path in large]
+    results += [_large(made, name, path) for name, path in paths.items() if name not in packed]
     given = [entities[CONFIG], *(_value(made, key, value) for key, value in told.items())]
-    given += [raw for path in packed if path.endswith("/source.json") for raw in _raw(made, path)]
+    receipts = [path for path in paths.values() if path.name == "source.json"]
+    given += [raw for receipt in receipts for raw in _raw(made, receipt)]
     workflow = entities[MAIN]
     workflow["input"] = [made.get(f"#parameter-{key}") for key in told]
     workflow["version"] = "; ".join(versions(records))
@@ -187,16 +191,15 @@ def _file(made: ROCrate, path: str, content: bytes) -> Entity:
     return made.add_file(None, path, properties=about)
 
 
-def _large(made: ROCrate, path: str) -> Entity:
+def _large(made: ROCrate, name: str, path: Path) -> Entity:
     """Describe a file that is not in the crate."""
-    size, found = str(Path(path).stat().st_size), digest(Path(path))
-    about = {"name": path, "contentSize": size, "sha256": found}
-    return _add(made, f"#{path}", "CreativeWork", **about)
+    about = {"name": name, "contentSize": str(path.stat().st_size), "sha256": digest(path)}
+    return _add(made, f"#{name}", "CreativeWork", **about)
 
 
-def _raw(made: ROCrate, receipt: str) -> list[Entity]:
+def _raw(made: ROCrate, receipt: Path) -> list[Entity]:
     """Describe the files that a data set was read from, as they were when it was fetched."""
-    content = read_json(Path(receipt))
+    content = read_json(receipt)
     return [
         _add(made, f"#raw/{content['dataset']}/{name}", "CreativeWork", name=name, sha256=found)
         for name, found in content["files"].items()

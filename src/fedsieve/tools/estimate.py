@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from fedsieve.forecast import Size
 UNATTACKED = '{"use": "unattacked"}'
 """What a job without an attack of its own predicts beside the test set: nothing."""
 
-_DATA = re.compile(r"results/[^/ ]+/data\.npz")
+_DATA = re.compile(r"(^|/)results/[^/ ]+/data\.npz$")
 _PARTITIONED = re.compile(r"results/[^/ ]+/[^/ ]+/seed\d+")
 
 
@@ -48,8 +49,8 @@ def estimate(*, configfile: Sequence[Path] = (), cores: int = 0, device: str = "
 
 def _make_data(jobs: Sequence[Job], configfiles: Sequence[Path]) -> None:
     """Have Snakemake make the data sets that are missing."""
-    wanted = {word for job in jobs for word in _DATA.findall(job.command)}
-    missing = [path for path in map(Path, sorted(wanted)) if not path.is_file()]
+    wanted = {path for job in jobs if (path := _data(job))}
+    missing = [path for path in sorted(wanted) if not path.is_file()]
     if not missing:
         return
     print(f"making {', '.join(map(str, missing))} first, to know how large they are", flush=True)
@@ -61,7 +62,7 @@ def _make_data(jobs: Sequence[Job], configfiles: Sequence[Path]) -> None:
 def _failure(data: Path) -> str:
     """Why a data set could not be made: the end of the log of the job that failed."""
     log = data.with_name("data.log" if data.with_name("source.json").is_file() else "fetch.log")
-    said = log.read_text().strip().splitlines() if log.is_file() else []
+    said = log.read_text(encoding="utf-8").strip().splitlines() if log.is_file() else []
     ending = "\n".join([f"{log} ends with", *said[-3:]]) if said else "what it says is above"
     return f"{data}: Snakemake could not make it; {ending}"
 
@@ -91,12 +92,17 @@ def _costs(jobs: Sequence[Job], clients: dict[str, int], device: str) -> pd.Data
 
 def _size(job: Job, clients: dict[str, int]) -> Size | None:
     """How much data a job works on; None for one that works on no data set."""
-    data = _DATA.search(job.command)
-    place = _PARTITIONED.search(job.output)
+    data, place = _data(job), _PARTITIONED.search(job.output)
     if data is None:
         return None
     attack = ancestry.settings(job).get("attack", UNATTACKED)
-    return forecast.size(Path(data[0]), attack, clients[place[0]] if place else 1)
+    return forecast.size(data, attack, clients[place[0]] if place else 1)
+
+
+def _data(job: Job) -> Path | None:
+    """The data set that a job works on, or makes."""
+    named = (word for word in shlex.split(job.command) if _DATA.search(word))
+    return next(map(Path, named), None)
 
 
 def _print(found: pd.DataFrame, all_jobs: Counter[str]) -> None:

@@ -17,13 +17,13 @@ _FOLLOWS = "input files updated by another job"
 def explain(artifact: Path, *, configfile: Sequence[Path] = ()) -> None:
     """Print what Snakemake recorded of an artifact, and what it would do to have it up to date.
 
-    Run it where Snakemake ran.
-
     Args:
-        artifact: A file that a rule made, such as results/tables/demo.csv.
+        artifact: A file that a rule made, such as results/tables/demo.csv; from another folder than
+            the one where Snakemake ran, with its path.
         configfile: The configuration to plan with; that of the Snakefile by default.
     """
-    record = ancestry.recorded(artifact)
+    folder, name = ancestry.located(artifact)
+    record = ancestry.recorded(name, folder)
     before = ancestry.settings(record)
     print(f"{artifact}")
     rule = blocks.base(record.rule or "")
@@ -32,7 +32,8 @@ def explain(artifact: Path, *, configfile: Sequence[Path] = ()) -> None:
     _listed("from", record.input or [])
     _listed("settings", [f"{name} {value}" for name, value in before.items()])
     print()
-    jobs = [(job.rule, _why(job), job.output) for job in ancestry.planned([artifact], configfile)]
+    planned = ancestry.planned([name], configfile, folder)
+    jobs = [(job.rule, _why(job, folder), job.output) for job in planned]
     if not jobs:
         print("It is up to date: asked for it now, Snakemake would do nothing.")
         return
@@ -43,12 +44,12 @@ def explain(artifact: Path, *, configfile: Sequence[Path] = ()) -> None:
         print(f"  {len(outputs)} x {rule}: {why}\n    {outputs[0]}{', ...' * (len(outputs) > 1)}")
 
 
-def _why(job: ancestry.Job) -> str:
+def _why(job: ancestry.Job, folder: Path) -> str:
     """The settings that changed where that is the reason; else Snakemake's reason."""
     reason, _, _ = job.reason.partition(": ")
     if not reason.startswith("Params have changed"):
         return reason[:1].lower() + reason[1:]
-    before = ancestry.recorded(Path(job.output))
+    before = ancestry.recorded(Path(job.output), folder)
     found = ancestry.changes(ancestry.settings(before), ancestry.settings(job))
     # a digest of the sources that a job runs is the one parameter that is no flag
     return "; ".join(found) or "the source code that it runs has changed"

@@ -70,7 +70,7 @@ def _content(path: Path) -> dict[str, Any]:
     if not isinstance(content.get("claims"), Mapping):
         raise InputError(f"{path}: has no section claims; give files as config/claims/fdsd.yaml")
     found = {section: content[section] for section in _SECTIONS if section in content}
-    whole = yaml.safe_load(SCHEMA.read_text())
+    whole = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     known = {section: whole["properties"][section] for section in _SECTIONS}
     schema = {"type": "object", "properties": known, "$defs": whole["$defs"]}
     problems = list(misfits(found, schema))

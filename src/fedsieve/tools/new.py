@@ -1,6 +1,8 @@
 """Write a plug-in to start from: the example of its kind in docs/extend.md, under a new name."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 from fedsieve import registry
@@ -38,10 +40,12 @@ def new(kind: str, name: str, *, folder: Path = registry.PACKAGE) -> None:
         raise InputError(f"name: {taken} is a plug-in of this name; choose another")
     model, code, settings = example(kinds)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(code)
+    path.write_text(code, encoding="utf-8")
     print(f"wrote {path}; save this as config/mine.yaml:\n")
-    print(f"plugins: [{folder}]\n" * (folder != registry.PACKAGE) + renamed(settings, model, name))
-    elsewhere = f"FEDSIEVE_PLUGINS={folder} " if folder != registry.PACKAGE else ""
+    named = f"plugins: [{json.dumps(str(folder), ensure_ascii=False)}]\n"
+    print(named * (folder != registry.PACKAGE) + renamed(settings, model, name))
+    elsewhere = f"FEDSIEVE_PLUGINS={shlex.quote(str(folder))} "
+    elsewhere *= folder != registry.PACKAGE
     own = f"tests/contracts/test_{kinds}.py -k '[{name}] or -{name}]'"
     print(f"test it: {elsewhere}.venv/bin/python -m pytest {own}")
     print(f"run it:  {RUN}")
@@ -63,7 +67,9 @@ def example(kinds: str) -> tuple[str, str, str]:
     """
     if not EXAMPLES.is_file():
         raise InputError(f"{EXAMPLES} is missing; use a clone of the repository")
-    found = re.search(_EXAMPLE.format(kind=kinds), EXAMPLES.read_text(), re.M | re.S)
+    found = re.search(
+        _EXAMPLE.format(kind=kinds), EXAMPLES.read_text(encoding="utf-8"), re.M | re.S
+    )
     if found is None:
         raise InputError(f"{EXAMPLES}: no example of {kinds}")
     return found[1], found[2], found[3]

@@ -191,7 +191,7 @@ def _tables(crate: Crate, folder: Path, published: Sequence[Path]) -> Iterator[s
     for path in published:
         if (kind := path.suffix.removeprefix(".")) not in KINDS:
             raise InputError(f"{path}: the ending of a table is one of {', '.join(KINDS)}")
-        yield from _compared(str(path), path.read_text(), made[kind])
+        yield from _compared(str(path), path.read_text(encoding="utf-8"), made[kind])
 
 
 def _remade(crate: Crate, folder: Path) -> dict[str, str] | None:
@@ -207,7 +207,7 @@ def _remade(crate: Crate, folder: Path) -> dict[str, str] | None:
         table(**given, **files, files=f"{folder}/{pattern}")  # type: ignore[arg-type]
     except UNREADABLE:
         return None
-    return {kind: path.read_text() for kind, path in files.items()}
+    return {kind: path.read_text(encoding="utf-8") for kind, path in files.items()}
 
 
 def _pattern(crate: Crate, name: str) -> str:

@@ -14,6 +14,7 @@ MODULES = sorted(
 )
 ORDER = [
     "errors",
+    "ranges",
     "records",
     "rng",
     "artifacts",
@@ -23,6 +24,8 @@ ORDER = [
     "grids",
     "blocks",
     "schema",
+    "annotations",
+    "conflicts",
     "claim_settings",
     "settings",
     "leases",
@@ -57,6 +60,7 @@ ORDER = [
     "graphs",
     "screening",
     "rounds",
+    "rehearsal",
     "setup",
     "checkpoints",
     "metrics",

@@ -30,7 +30,8 @@ rule data:
         code=code("data", used("datasets", "tasks", "task", "dataset")),
     shell:
         "python -m fedsieve data --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"
-        " --receipt {input} --max-samples {params.max_samples} --data {output} > {log} 2>&1"
+        " --receipt {input} --max-samples {params.max_samples} --label {wildcards.task}"
+        " --data {output} > {log} 2>&1"
 
 
 rule partition:

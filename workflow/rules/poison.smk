@@ -42,7 +42,7 @@ rule warmup:
     shell:
         "python -m fedsieve warmup --data {input.data} --clients {input.clients}"
         " --poisoning {input.poisoning} --task {params.task:q} --seed {wildcards.seed}"
-        " --encoder {output} --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
+        " --label {wildcards.task} --encoder {output} --device ${{FEDSIEVE_DEVICE:-auto}} --workers {threads} > {log} 2>&1"
 
 
 for n, block in client_blocks():

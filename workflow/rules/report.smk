@@ -385,7 +385,7 @@ rule quality:
         logs=lambda w: f"{SCENARIO}/clients.csv",
         poisonings=lambda w: f"{POISONED}/poisoning.npz",
         order=label_order,
-        score=lambda w: constant(
+        score=lambda w: registry.declared(
             "detectors", entry("defenses", w.defense, "detect", "use"), "SCORE"
         ),
         code=code("quality"),

@@ -391,7 +391,7 @@ def parameters():
             path = registry.PACKAGE / kind / f"{name}.py"
             yield from registry.parameters(path, functions)[0]
     for code in EXAMPLES.values():
-        yield from re.findall(r"(\w+): (?:int|float|str)\b", code)
+        yield from re.findall(r"(\w+): (?:int|float|str|Annotated|[A-Z]\w+)\b", code)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/extend.md", "docs/own-data.md"])

@@ -1,4 +1,3 @@
-import ast
 import sys
 
 import pytest
@@ -166,29 +165,3 @@ def test_folders_to_look_in_are_absolute_and_named_once(outside, tmp_path, monke
     registry.look_in([tmp_path.name, "more"])
     wanted = [outside / "detectors", tmp_path.parent / "more/detectors"]
     assert registry.places("detectors")[1:] == wanted
-
-
-@pytest.mark.parametrize(
-    ("annotation", "fitting", "other"),
-    [
-        ("int", [3, -1], [3.0, True, "3", None, [3]]),
-        ("float", [3, 0.5], [True, "0.5", float("nan"), float("inf"), None]),
-        ("int | None", [3, None], ["3", 0.5]),
-        ("Sequence[float]", [[], [1, 0.5]], [1, ["x"], {"a": 1}]),
-        ("Sequence[Sequence[int]]", [[[1]]], [[1]]),
-        ("bool", [True], [1, "yes"]),
-        ("'int'", [3], ["3", 0.5]),
-        ("'int | None'", [3, None], ["3"]),
-        ("'no type'", ["anything"], []),
-        ("Optional[int]", [3, None], ["3"]),
-        ("typing.Optional[float]", [0.5, None], ["0.5"]),
-        ("Literal['a', 'b']", ["a", "b"], ["c", 1, None]),
-        ("typing.Literal['a']", ["a"], ["b"]),
-        ("Literal[1, -2]", [1, -2], [True, 1.0, 2, "1"]),
-        ("np.random.Generator", ["anything"], []),
-    ],
-)
-def test_a_value_fits_an_annotation_or_does_not(annotation, fitting, other):
-    wanted = ast.parse(annotation, mode="eval").body
-    assert [v for v in fitting if not registry.fits(v, wanted)] == []
-    assert [v for v in other if registry.fits(v, wanted)] == []

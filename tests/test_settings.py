@@ -148,7 +148,12 @@ def test_only_three_sections_are_needed():
         ("sanitizers/empty", {}, "sanitizers.empty.use", "is missing"),
         ("sanitizers/perfect/use", "vote", "sanitizers.perfect.use", "unknown key"),
         ("grids/one/seed", [1, 1], "grids.one.seed", "lists 1 twice"),
-        ("grids/one/seed", [-1], "grids.one.seed[0]", "a whole number >= 0, not -1"),
+        (
+            "grids/one/seed",
+            [-1],
+            "grids.one.seed[0]",
+            ">= 0 and <= 4294967295, not -1",
+        ),
         ("grids/one/ratio", [1], "grids.one.ratio[0]", "< 1, not 1"),
     ],
 )

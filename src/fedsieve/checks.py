@@ -4,14 +4,20 @@ Types, shapes and ranges alone, since it happens in every round; ``tests/contrac
 ``where`` is the plug-in's file as messages show it, such as ``datasets/mine.py``.
 """
 
+import json
+import os
 import reprlib
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from fedsieve.errors import wrong
+from fedsieve.errors import InputError, wrong
 from fedsieve.records import Dataset, Message, Screening
+
+SINGLE_LABEL = "FEDSIEVE_SINGLE_LABEL"
+"""Environment variable by which the workflow says what of a task needs one label per sample: a
+JSON object of texts. As a parameter of a job, another defense would remake the data."""
 
 
 def described(value: object) -> str:
@@ -102,6 +108,16 @@ def _present(data: Dataset) -> Bool[np.ndarray, " classes"]:
     if data.multi_label:
         return np.any(data.labels, axis=0)
     return np.isin(np.arange(len(data.classes)), data.labels)
+
+
+def check_wanted_labels(label: str, data: Dataset) -> None:
+    """Raise InputError for several labels per sample where something of the task needs one."""
+    wanting = json.loads(os.environ.get(SINGLE_LABEL, "{}")).get(label)
+    if wanting and data.multi_label:
+        raise InputError(
+            f"tasks.{label}.dataset: several labels per sample, and {wanting} needs one; drop it, "
+            "or use labels: single where the data set has that"
+        )
 
 
 def check_assignment(where: object, client: Any, n_samples: int, n_clients: int) -> None:

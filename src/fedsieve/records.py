@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
+from fedsieve.errors import InputError
+
 Labels = Int64[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]
 """Class of each sample, or 0/1 per class where a sample may have several (multi-label)."""
 
@@ -107,7 +109,14 @@ class View:
 
     @property
     def features(self) -> Float[np.ndarray, "samples features"]:
-        """Features of the only layer, for a sanitizer that looks at one."""
+        """Features of the only layer, for a sanitizer that looks at one.
+
+        Raises:
+            InputError: where ``features:`` names several.
+        """
+        if len(self.layers) > 1:
+            several = "+".join(self.layers)
+            raise InputError(f"features: {several}: the sanitizer looks at one layer; name one")
         (only,) = self.layers.values()
         return only
 

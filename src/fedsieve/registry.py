@@ -8,12 +8,10 @@ does both for the whole config whenever the workflow is parsed.
 """
 
 import ast
-import contextlib
 import difflib
 import functools
 import importlib
 import inspect
-import math
 import os
 import symtable
 from collections.abc import Iterable, Mapping
@@ -115,11 +113,19 @@ def bind(
 def constant(kind: str, name: str, constant: str) -> Any:
     """Read a literal module-level constant of a plug-in from its source."""
     path = find(kind, name)
-    for node in _tree(path).body:
+    for node in tree(path).body:
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == constant:
             return ast.literal_eval(node.value or ast.Constant(None))
     raise InputError(f"{_shown(path)} defines no {constant}")
+
+
+def declared(kind: str, name: Any, said: str) -> Any:
+    """What a plug-in's file says of itself by a constant; None where it says nothing."""
+    try:
+        return constant(kind, name, said) if isinstance(name, str) else None
+    except (InputError, ValueError):  # no such file, no such constant, or no literal
+        return None
 
 
 def module(kind: str, name: str) -> str:
@@ -184,7 +190,7 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
 @functools.cache
 def missing(kind: str, path: Path) -> tuple[str, ...]:
     """Say which functions a plug-in still needs, each in a message; imported ones count."""
-    body = _tree(path).body
+    body = tree(path).body
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in body):
         return ()
     symbols = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec").get_symbols()
@@ -219,37 +225,6 @@ def types(path: Path, functions: tuple[str, ...]) -> Mapping[str, ast.expr]:
     }
 
 
-def fits(value: Any, wanted: ast.expr) -> bool:
-    """Whether a value from a configuration is of an annotated type; true of types not known here.
-
-    As in the schema, 1.0 is no whole number, and infinity and NaN are no numbers.
-    """
-    match wanted:
-        case ast.BinOp(left=one, right=other):
-            return fits(value, one) or fits(value, other)
-        case ast.Constant(value=None):
-            return value is None
-        case ast.Constant(value=str(text)):
-            with contextlib.suppress(SyntaxError):  # then it is a type of another kind
-                return fits(value, ast.parse(text, mode="eval").body)
-        case ast.Subscript(
-            value=ast.Name(id="Optional") | ast.Attribute(attr="Optional"), slice=one
-        ):
-            return value is None or fits(value, one)
-        case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal"), slice=one):
-            listed = one.elts if isinstance(one, ast.Tuple) else [one]
-            return repr(value) in map(ast.unparse, listed)
-        case ast.Subscript(value=ast.Name(id="Sequence" | "list"), slice=each):
-            return isinstance(value, list) and all(fits(v, each) for v in value)
-        case ast.Name(id="str" | "bool" as name):
-            return type(value).__name__ == name
-        case ast.Name(id="int"):
-            return type(value) is int
-        case ast.Name(id="float"):
-            return type(value) is int or (type(value) is float and math.isfinite(value))
-    return True
-
-
 def find(kind: str, name: str) -> Path:
     """The file of a plug-in.
 
@@ -271,13 +246,13 @@ def find(kind: str, name: str) -> Path:
 
 def _functions(path: Path, names: tuple[str, ...]) -> list[ast.FunctionDef]:
     """Those functions of these names that a plug-in defines itself."""
-    body = _tree(path).body
+    body = tree(path).body
     return [node for node in body if isinstance(node, ast.FunctionDef) and node.name in names]
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
-    """Syntax tree of a plug-in; what is no Python is an InputError with file and line."""
+def tree(path: Path) -> ast.Module:
+    """Syntax tree of a file; what is no Python is an InputError with file and line."""
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:

@@ -3,9 +3,11 @@
 Imported by the Snakefile, hence the standard library and jsonschema only.
 """
 
+import functools
 import math
 import re
 import reprlib
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -25,38 +27,39 @@ _KINDS = {
     "array": "a list",
     "string": "text",
     "boolean": "true or false",
+    "null": "null",
 }
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 _EXPONENT = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d{1,2}")
 
 
-def misfits(config: Mapping[Any, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield all violations of the schema.
+def misfits(config: Any, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield all violations of the schema by a configuration, or by a part of one.
 
     Stricter than JSON: 1.0 is no whole number, since it would be another path than 1, and
     infinity and NaN are no numbers.
     """
-    plain = jsonschema.Draft202012Validator
-    types = plain.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
-    validator = jsonschema.validators.extend(plain, type_checker=types)
-    for error in validator(schema).iter_errors(config):
+    for error in _validator()(schema).iter_errors(config):
         yield from _explain(error)
 
 
 def demand(schema: Mapping[str, Any]) -> str:
     """Say what a part of the schema allows: "a whole number >= 1"."""
+    if "anyOf" in schema:
+        return " or ".join(map(demand, schema["anyOf"]))
     if "enum" in schema:
-        *most, last = schema["enum"]
-        return f"{', '.join(most)} or {last}"
+        *most, last = map(str, schema["enum"])
+        return f"{', '.join(most)} or {last}" if most else last
     if isinstance(schema["type"], list):
         return " or ".join(demand({**schema, "type": kind}) for kind in schema["type"])
     if schema["type"] in ("integer", "number"):
         kind = "a whole number" if schema["type"] == "integer" else "a number"
         bounds = [f"{sign} {schema[name]}" for name, sign in _BOUNDS.items() if name in schema]
         return " ".join([kind, " and ".join(bounds)]).strip()
-    listed = schema["type"] == "array" and "items" in schema
-    items = f", each entry {demand(schema['items'])}" if listed else ""
-    return _KINDS[schema["type"]] + items
+    if schema["type"] == "array":
+        items = f", each entry {demand(schema['items'])}" if schema.get("items") else ""
+        return _KINDS["array"] + _length(schema) + items
+    return _KINDS[schema["type"]]
 
 
 def shown(key: Key) -> str:
@@ -71,6 +74,22 @@ def exponents(value: object) -> Iterator[str]:
     elif isinstance(value, Mapping | list):
         for inner in value.values() if isinstance(value, Mapping) else value:
             yield from exponents(inner)
+
+
+def _length(schema: Mapping[str, Any]) -> str:
+    """How many entries a list may have, where there is a most."""
+    if "maxItems" not in schema:
+        return ""
+    least, most = schema.get("minItems", 0), schema["maxItems"]
+    return f" of {least} entries" if least == most else f" of {least} to {most} entries"
+
+
+@functools.cache
+def _validator() -> Any:
+    """Of schemas, with types as they are meant here; to make one takes milliseconds."""
+    plain = jsonschema.Draft202012Validator
+    types = plain.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
+    return jsonschema.validators.extend(plain, type_checker=types)
 
 
 def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
@@ -89,7 +108,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
     elif error.validator == "uniqueItems":
         twice = next(v for i, v in enumerate(value) if v in value[:i])
         yield key, f"lists {twice!r} twice; remove one"
-    elif error.validator in ("minItems", "minProperties", "minLength"):
+    elif error.validator in ("minItems", "minProperties", "minLength") and not value:
         yield key, "must not be empty"
     else:
         wrong = next(exponents(value), "empty" if value is None else reprlib.repr(value))
@@ -113,7 +132,9 @@ def _meaning(schema: Mapping[str, Any], name: str) -> str:
 
 
 def _is_integer(_: object, value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max  # as a float it would be infinite
 
 
 def _is_number(_: object, value: object) -> bool:

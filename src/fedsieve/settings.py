@@ -3,16 +3,14 @@
 Imported by the Snakefile, hence the standard library and jsonschema only.
 """
 
-import ast
 import copy
 import itertools
 import os
-import reprlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fedsieve import registry
+from fedsieve import annotations, conflicts, registry
 from fedsieve.claim_settings import MARGINS, claim_problems
 from fedsieve.errors import InputError
 from fedsieve.grids import CLEAN_MODEL, ORACLE, UNATTACKED, n_malicious, scenarios
@@ -129,7 +127,7 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
-    content = (_redefined, _folders, _paths, _plugins, _untold, _idle_features, _unknown_labels)
+    content = (_redefined, _folders, _paths, _plugins, _untold, _judgements, _unknown_labels)
     found = itertools.chain(
         structure,
         *(find(full) for find in content),
@@ -243,20 +241,27 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
         return
     for lacking in registry.missing(kind, path):
         yield (*key, "use"), lacking
-    types = registry.types(path, registry.CONTRACTS[kind])
+    try:
+        allowed = annotations.schemas(path, registry.CONTRACTS[kind])
+    except InputError as error:
+        yield (*key, "use"), str(error)
+        return
     if isinstance(given.get("n_malicious"), str):  # oracle, or told of by ``_untold``
-        types = {name: wanted for name, wanted in types.items() if name != "n_malicious"}
+        allowed = {name: wanted for name, wanted in allowed.items() if name != "n_malicious"}
     for parameter in given:
         if parameter not in taken:
             yield (*key, parameter), _unknown(kind, path, parameter, taken)
         for text in (written := list(exponents(given[parameter]))):
             yield (*key, parameter), f"holds {text}"
-        wanted = types.get(parameter)
-        if wanted and not written and not registry.fits(given[parameter], wanted):
-            found = reprlib.repr(given[parameter])
-            yield (*key, parameter), f"must be of type {ast.unparse(wanted)}, not {found}"
+        for part, wrong in misfits(given[parameter], allowed.get(parameter, {})):
+            if not written:
+                yield (*key, parameter, *part), wrong
     for parameter in sorted(required - given.keys()):
         yield (*key, parameter), f"is missing: {name} has no default for it"
+    first, *others = registry.declared(kind, name, "DIFFERENT") or [None]
+    for parameter in others:
+        if first in given and given[first] == given.get(parameter):
+            yield (*key, parameter), f"{given[first]!r} is {first} itself; choose another"
 
 
 def _unknown(kind: str, path: Path, parameter: Any, taken: Collection[str]) -> str:
@@ -294,18 +299,46 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
         yield ("run", i), "grids", label
 
 
-def _idle_features(config: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Yield lists of features that do not match the judgements they are for."""
+def _judgements(config: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield rounds in disorder, and lists with more entries than there are judgements."""
     for name, sanitizer in _entries(config, "sanitizers").items():
-        features, rounds = sanitizer.get("features"), sanitizer.get("before_rounds")
-        if not isinstance(features, list):
-            continue
-        if not isinstance(rounds, list):
+        key: Key = ("sanitizers", name)
+        rounds = sanitizer.get("before_rounds")
+        yield from _disordered((*key, "before_rounds"), rounds)
+        if isinstance(sanitizer.get("features"), list) and not isinstance(rounds, list):
             wrong = "is a list, but without before_rounds there is one judgement"
-            yield ("sanitizers", name, "features"), f"{wrong}; join layers as in raw+conv2"
-        elif len(features) > len(rounds):
-            wrong = f"has {len(features)} entries for {len(rounds)} judgements (before_rounds)"
-            yield ("sanitizers", name, "features"), f"{wrong}; drop some or add rounds"
+            yield (*key, "features"), f"{wrong}; join layers as in raw+conv2"
+            continue
+        n = len(rounds) if isinstance(rounds, list) else 1
+        for parameter in ("features", *_per_judgement(sanitizer)):
+            given = sanitizer.get(parameter)
+            if isinstance(given, list) and len(given) > n:
+                judged = f"{n} judgement{'s' * (n > 1)} (before_rounds)"
+                wrong = f"has {len(given)} entries for {judged}"
+                yield (*key, parameter), f"{wrong}; drop some or add rounds"
+    for name, defense in _entries(config, "defenses").items():
+        if isinstance(detector := defense.get("detect"), Mapping):
+            rounds = detector.get("before_rounds")
+            yield from _disordered(("defenses", name, "detect", "before_rounds"), rounds)
+
+
+def _disordered(key: Key, rounds: Any) -> Iterator[Problem]:
+    """Yield rounds that do not ascend: what goes with the first of them would be another's."""
+    numbers = isinstance(rounds, list) and all(isinstance(number, int) for number in rounds)
+    if numbers and rounds != sorted(rounds):
+        yield key, f"must ascend: write {sorted(rounds)}"
+
+
+def _per_judgement(sanitizer: Mapping[Any, Any]) -> list[str]:
+    """Parameters of a sanitizer that may have an entry for each judgement."""
+    name = sanitizer.get("use")
+    if not isinstance(name, str):
+        return []
+    try:
+        path = registry.find("sanitizers", name)
+        return annotations.per_judgement(path, registry.CONTRACTS["sanitizers"])
+    except InputError:  # ``_plugin`` tells of it
+        return []
 
 
 def _unknown_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -326,6 +359,12 @@ def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem
         section: {k: v for k, v in _entries(config, section).items() if (section, k) not in faulty}
         for section in ("tasks", "partitions", "sanitizers", "defenses", "grids")
     }
+    for label, content in sound["tasks"].items():
+        yield from conflicts.lone_samples(label, content)
+        yield from conflicts.untested(label, content)
+    others = {section: _entries(config, section) for section in ("attacks", "detections")}
+    yield from conflicts.several_labels(others | sound)
+    yield from _unfit_defenses(sound)
     for name, grid in sound["grids"].items():
         yield from _long_ratios(name, grid)
         yield from _unscreenable(name, grid, sound["tasks"])
@@ -384,6 +423,25 @@ def _too_few(
     if task.get("max_samples", n_clients) < n_clients:
         wrong = f"{task['max_samples']} samples for the {n_clients} clients of {source}"
         yield ("tasks", label, "max_samples"), f"{wrong}; use at least {n_clients}"
+    if task.get("max_samples") == n_clients and task["local"]["batch_size"] > 1:
+        wrong = f"{n_clients} samples for the {n_clients} clients of {source}, and a batch of one"
+        yield ("tasks", label, "max_samples"), f"{wrong} is left out: nobody would train; use more"
+
+
+def _unfit_defenses(sound: Mapping[str, Mapping[Any, Mapping[Any, Any]]]) -> Iterator[Problem]:
+    """Yield what a defense asks of a task that has no such clients or layers."""
+    grids = sound["grids"].values()
+    pairs = [(t, d) for grid in grids for t in grid["task"] for d in grid["defense"]]
+    for label, name in dict.fromkeys(pairs):
+        task, defense = sound["tasks"].get(label), sound["defenses"].get(name)
+        if task and defense:
+            yield from conflicts.beyond_cohort(label, task, name, defense["aggregate"])
+            sanitizer = defense.get("sanitize")
+            features = sound["sanitizers"].get(sanitizer, {}).get("features", [])
+            listed = features if isinstance(features, list) else [features]
+            asked = [layer for text in listed for layer in layers(text)]
+            key = ("sanitizers", sanitizer, "features")
+            yield from conflicts.unknown_layers(label, task, key, asked)
 
 
 def _late_snapshots(label: str, task: Mapping[Any, Any]) -> Iterator[Problem]:

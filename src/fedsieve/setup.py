@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedsieve import graphs, registry, rounds
 from fedsieve.artifacts import check_seal, read_data, read_partition, read_poisoning
@@ -51,7 +52,13 @@ def federation(
     workers: int,
     cuda_graphs: bool = False,
 ) -> rounds.Federation:
-    """Build the federation of a task (config ``tasks``)."""
+    """Build the federation of a task (config ``tasks``).
+
+    Raises:
+        InputError: where nobody has enough samples for a step, or the model cannot train on a
+            batch of one.
+    """
+    _check_batches(held, task)
     return rounds.federation(
         partial(initial_model, task["model"], held.train, seed),
         TrainingData.of(held.train, device),
@@ -64,6 +71,21 @@ def federation(
         n_classes=len(held.train.classes),
         train=graphs.recorder(graphs.captured) if cuda_graphs else train_client,
     )
+
+
+def _check_batches(held: Held, task: dict[str, Any]) -> None:
+    size, most = task["local"]["batch_size"], max(map(len, held.rows))
+    if most < 2 <= size:  # ``local.batches`` leaves out a batch of one
+        raise InputError(
+            f"local.batch_size: {size}, but no client has more than one sample and a batch of one "
+            "is left out: nobody would train; use fewer clients or more samples"
+        )
+    layers = initial_model(task["model"], held.train, 0).modules() if size == 1 else ()
+    if any(isinstance(layer, _BatchNorm) for layer in layers):
+        raise InputError(
+            f"local.batch_size: 1 is too few for the batch normalization of "
+            f"{task['model']['use']}; use 2 or more"
+        )
 
 
 def initial_model(spec: dict[str, Any], data: Dataset, seed: int) -> nn.Module:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from specs import example
+from specs import declares, example
 
 from fedsieve import registry
 from fedsieve.errors import InputError
@@ -99,6 +99,8 @@ def test_what_is_read_without_any_file_is_bytes_with_labels_of_named_classes(nam
     train, test = plugin.read(tmp_path, **given(plugin.read, name))
     assert train.classes == test.classes, "both splits have the same classes"
     assert len(set(train.classes)) == len(train.classes) > 1, "two classes or more, of unlike names"
+    several = bool(declares("datasets", name, "MULTI_LABEL"))
+    assert train.multi_label == several, "MULTI_LABEL = True says that images have several labels"
     for data in (train, test):
         wanted = "images: bytes (uint8) [samples, channels, height, width]"
         assert (data.images.dtype, data.images.ndim) == (np.uint8, 4), wanted

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from specs import spec
+from specs import declares, spec
 from torch import nn
 
 from fedsieve import registry
 from fedsieve.artifacts import read_arrays, write_arrays
+from fedsieve.errors import InputError
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import keeping
 from fedsieve.rounds import Defense, Sampling, federation, run, start
@@ -228,3 +229,14 @@ def test_a_run_that_diverges_goes_on_to_its_end(name):
     played = play(wild)
     assert len(played) == N_ROUNDS + 1
     assert not torch.isfinite(played[-1][0].values).all()
+
+
+def test_several_labels_per_sample_are_used_or_refused_in_words(name, fed):
+    several = TrainingData(IMAGES, torch.eye(N_CLASSES, dtype=torch.uint8)[LABELS])
+    state = fresh(spec("detectors", name), fed.model, N_CLIENTS, 1)
+    given = (spec("detectors", name), fed.model, fed.values, state, several, ROWS, N_CLASSES)
+    if not declares("detectors", name, "SINGLE_LABEL"):
+        screen(*given)
+        return
+    with pytest.raises(InputError, match="one label per sample"):
+        screen(*given)

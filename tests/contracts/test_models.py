@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from specs import example
+from specs import declares, example
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedsieve import registry
 from fedsieve.features import extract, layers
@@ -61,3 +62,15 @@ def test_every_parameter_gets_a_gradient(name, shape):
 
 def test_weights_depend_on_the_seed_alone(name, shape):
     assert torch.equal(flatten(build(name, shape)), flatten(build(name, shape)))
+
+
+def test_its_file_says_so_if_it_normalizes_batches(name, shape):
+    layers = [layer for layer in build(name, shape).modules() if isinstance(layer, _BatchNorm)]
+    said = bool(declares("models", name, "BATCH_NORM"))
+    assert said == bool(layers), "BATCH_NORM = True says that a batch of one sample is too small"
+
+
+def test_the_layers_that_its_file_lists_are_all_that_it_has(name, shape):
+    if listed := declares("models", name, "LAYERS"):
+        _, *own, _ = layers(build(name, shape))
+        assert set(own) <= set(listed), "LAYERS lacks a layer: its features would be refused"

@@ -2,13 +2,13 @@
 
 import copy
 import inspect
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from specs import spec
+from specs import declares, spec
 
 from fedsieve import exchanges, registry
+from fedsieve.errors import InputError
 from fedsieve.records import View
 
 pytestmark = pytest.mark.parametrize("name", registry.available("sanitizers"))
@@ -18,8 +18,6 @@ STEPS = {
     "server": ["messages", "state"],
     "keep": ["view", "broadcast", "memory"],
 }
-SETTINGS = (int, float, str, int | str, bool, np.random.Generator)
-LISTS = tuple(Sequence[kind] for kind in (int, float, str))  # a value for each judgement
 
 
 def views():
@@ -56,10 +54,6 @@ def test_no_step_can_receive_the_ground_truth(name, function):
     for parameter in parameters.values():
         assert parameter.kind is not parameter.VAR_KEYWORD, "name the parameters, no **"
         assert not {"poison", "malicious", "truth", "attack"} & set(parameter.name.split("_"))
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            assert parameter.annotation in SETTINGS + LISTS, (
-                f"annotate {parameter.name} as int, float, str, bool or a Sequence of them"
-            )
 
 
 def test_messages_and_memory_are_named_arrays_of_plain_numbers(name):
@@ -110,3 +104,13 @@ def test_a_client_without_samples_is_no_error(name):
     own = [*views()[:2], nobody]
     found = exchanges.judge(spec("sanitizers", name), own, seed=1, before_round=1)
     assert [len(verdict.keep) for verdict in found.verdicts] == [40, 25, 0]
+
+
+def test_several_labels_per_sample_are_used_or_refused_in_words(name):
+    several = [View(v.client, v.layers, np.eye(3, dtype=np.uint8)[v.labels], 3) for v in views()]
+    how = {"seed": 1, "before_round": 1}
+    if not declares("sanitizers", name, "SINGLE_LABEL"):
+        exchanges.judge(spec("sanitizers", name), several, **how)
+        return
+    with pytest.raises(InputError, match="one label per sample"):
+        exchanges.judge(spec("sanitizers", name), several, **how)

@@ -96,6 +96,7 @@ from fedsieve import (
     blocks,
     claim_settings,
     configfiles,
+    conflicts,
     grids,
     paths,
     provenance,
@@ -152,6 +153,7 @@ os.environ.update(
     ),
     FEDSIEVE_DATA=DATA_ROOT,
     FEDSIEVE_DEVICE=config["device"],
+    FEDSIEVE_SINGLE_LABEL=json.dumps(conflicts.wanting_one_label(config)),
     OMP_NUM_THREADS="1",
     OPENBLAS_NUM_THREADS="1",
     MKL_NUM_THREADS="1",
@@ -454,7 +456,7 @@ def defense_marks(w):
         elif (told := found["aggregate"].get("n_malicious")) is not None:
             marks[name] = "\u2021" if told == "oracle" else f"f = {told}"
         detector = found.get("detect", {}).get("use")
-        if detector and constant("detectors", detector, "SENDS_LABEL_COUNTS"):
+        if detector and registry.declared("detectors", detector, "SENDS_LABEL_COUNTS"):
             marks[name] = f"{marks.get(name, '')} \u00a7".lstrip()
     return json.dumps(marks, sort_keys=True)
 
@@ -518,21 +520,14 @@ def removing_files(pattern):
     return files
 
 
-def constant(kind, name, constant):
-    """A constant of a plug-in's file, None where there is none of that name."""
-    try:
-        return registry.constant(kind, name, constant)
-    except InputError:
-        return None
-
-
 def flagging_sanitizers(grid):
     """Sanitizers of a grid whose flags can be drawn."""
     found = sanitized(grid).items()
     return [
         k
         for k, v in found
-        if "before_rounds" in v and constant("sanitizers", v["use"], "RECORDS_EXCESS")
+        if "before_rounds" in v
+        and registry.declared("sanitizers", v["use"], "RECORDS_EXCESS")
     ]
 
 
@@ -560,7 +555,9 @@ def detecting(grid, having=None):
     found = []
     for name in config["grids"][grid]["defense"]:
         detect = entry("defenses", name).get("detect")
-        if detect and (not having or constant("detectors", detect["use"], having)):
+        if detect and (
+            not having or registry.declared("detectors", detect["use"], having)
+        ):
             found.append(name)
     return found
 

@@ -32,7 +32,8 @@ rule data:
     shell:
         "python -m fedsieve data --dataset {params.dataset:q}"
         ' --root "${{FEDSIEVE_DATA:-results/raw}}"'
-        " --receipt {input:q} --max-samples {params.max_samples:q} --data {output:q} > {log:q} 2>&1"
+        " --receipt {input:q} --max-samples {params.max_samples:q} --label {wildcards.task:q}"
+        " --data {output:q} > {log:q} 2>&1"
 
 
 rule partition:

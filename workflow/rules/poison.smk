@@ -42,7 +42,7 @@ rule warmup:
     shell:
         "python -m fedsieve warmup --data {input.data:q} --clients {input.clients:q}"
         " --poisoning {input.poisoning:q} --task {params.task:q} --seed {wildcards.seed:q}"
-        ' --encoder {output:q} --device "${{FEDSIEVE_DEVICE:-auto}}" --workers {threads}'
+        ' --label {wildcards.task:q} --encoder {output:q} --device "${{FEDSIEVE_DEVICE:-auto}}" --workers {threads}'
         " > {log:q} 2>&1"
 
 

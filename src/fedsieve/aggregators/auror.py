@@ -1,12 +1,14 @@
 """AUROR: split the clients in two by the parameters that divide them most, keep the majority."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from fedsieve.errors import InputError, check_count, check_share
+from fedsieve.ranges import Count, NonNegative, OneOf, Share
 from fedsieve.vectors import Aggregate, Layout, State
 
 COLUMNS = 2**18
@@ -31,7 +33,12 @@ class Split:
     """Pooled standard deviation within the two clusters, of clients - 2 degrees of freedom."""
 
 
-def init(n_clients: int, layout: Layout, *, features: str = "output_layer") -> State:
+def init(
+    n_clients: int,
+    layout: Layout,
+    *,
+    features: Annotated[str, OneOf("output_layer", "all")] = "output_layer",
+) -> State:
     """Remember where the parameters to look at start; nothing else outlives a round.
 
     Args:
@@ -53,10 +60,10 @@ def aggregate(
     n_samples: Int64[Tensor, " clients"],
     state: State,
     *,
-    vote: str = "joint",
-    gap: float = 6.0,
-    n_features: int | None = None,
-    threshold: float = 0.5,
+    vote: Annotated[str, OneOf("joint", "per_feature")] = "joint",
+    gap: NonNegative = 6.0,
+    n_features: Count | None = None,
+    threshold: Share = 0.5,
 ) -> tuple[Aggregate, State]:
     """Average the updates of the clients that the vote keeps, weighted by sample count.
 
@@ -70,14 +77,15 @@ def aggregate(
         vote: ``joint``, one 2-means over all indicative parameters, of which the larger cluster is
             kept; ``per_feature``, an own 2-means for each, and a client is dropped that is in the
             smaller cluster too often.
-        gap: Least distance of two centers, in units of the root mean square, over the parameters
-            looked at, of the spread within clusters. Scale-free: it does not depend on learning
-            rate or model, as AUROR's alpha does. 6 is what about one in a hundred parameters
-            reaches where eight clients differ by Gaussian noise alone.
-        n_features: Most parameters to call indicative, those of the greatest distance; None for
-            no limit. A vote per feature needs few: the strongest tell of the attack, most do not.
-        threshold: tau, for per_feature alone: share of the indicative parameters in which a kept
-            client may be in the smaller cluster.
+        gap: Least distance of two centers, at least 0, in units of the root mean square, over the
+            parameters looked at, of the spread within clusters. Scale-free: it does not depend on
+            learning rate or model, as AUROR's alpha does. 6 is what about one in a hundred
+            parameters reaches where eight clients differ by Gaussian noise alone.
+        n_features: Most parameters to call indicative, 1 or more, those of the greatest distance;
+            None for no limit. A vote per feature needs few: the strongest tell of the attack, most
+            do not.
+        threshold: tau, for per_feature alone, from 0 to 1: share of the indicative parameters in
+            which a kept client may be in the smaller cluster.
 
     Returns:
         The mean, and weights that sum to 1, 0 for a client that was dropped.

@@ -1,10 +1,13 @@
 """FoolsGold: the more a client's past updates resemble another's, the less it counts."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from fedsieve.errors import InputError
+from fedsieve.ranges import OneOf, Positive
 from fedsieve.vectors import Aggregate, Layout, State
 
 Similarity = Float[Tensor, "clients clients"]
@@ -16,7 +19,12 @@ SAME = 1e-9
 """Clients whose cosine is this near to 1 are the same client but for rounding."""
 
 
-def init(n_clients: int, layout: Layout, *, features: str = "output_layer") -> State:
+def init(
+    n_clients: int,
+    layout: Layout,
+    *,
+    features: Annotated[str, OneOf("output_layer", "all")] = "output_layer",
+) -> State:
     """Start every client's history, the sum of all its updates, at zero.
 
     Args:
@@ -43,8 +51,8 @@ def aggregate(
     n_samples: Int64[Tensor, " clients"],
     state: State,
     *,
-    confidence: float = 1.0,
-    combine: str = "mean",
+    confidence: Positive = 1.0,
+    combine: Annotated[str, OneOf("mean", "sum")] = "mean",
     clip_norm: bool = False,
 ) -> tuple[Aggregate, State]:
     """Weight each client by how little its history resembles another's of the cohort.
@@ -55,7 +63,8 @@ def aggregate(
     nothing to compare; both are outside its domain, and all clients get the same weight.
 
     Args:
-        confidence: kappa in the paper, > 0: how sharply the logit divides clients; 1 in its code.
+        confidence: kappa in the paper, above 0: how sharply the logit divides clients; 1 in its
+            code.
         combine: ``mean``, the weighted mean of the updates; ``sum``, the weighted sum of the paper
             and its code, which sends single gradient steps: with the updates of FedAvg the step
             would be as many times too long as there are honest clients.

@@ -1,10 +1,13 @@
 """Krum: follow the one client whose update lies closest to its nearest others."""
 
+from typing import Annotated
+
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from fedsieve.distances import krum_ranking
 from fedsieve.errors import check_count
+from fedsieve.ranges import OneOf, Whole
 from fedsieve.vectors import Aggregate, Layout, State
 
 EXAMPLE = {"n_malicious": 2}
@@ -22,8 +25,8 @@ def aggregate(
     n_samples: Int64[Tensor, " clients"],
     state: State,
     *,
-    n_malicious: int,
-    neighbors: str = "n-f-2",
+    n_malicious: Whole,
+    neighbors: Annotated[str, OneOf("n-f-2", "n-f-1")] = "n-f-2",
     squared: bool = True,
 ) -> tuple[Aggregate, State]:
     """Return the update with the smallest sum of squared distances to its nearest others.
@@ -33,7 +36,8 @@ def aggregate(
     least one nearest other counted.
 
     Args:
-        n_malicious: f in the paper, the number of malicious clients in a cohort to withstand.
+        n_malicious: f in the paper, the number of malicious clients in a cohort to withstand, 0 or
+            more, and fewer than the cohort.
         neighbors: How many nearest others count: ``n-f-2`` as in the paper, or ``n-f-1``.
         squared: Whether to sum squared distances, as in the paper, or plain ones.
 

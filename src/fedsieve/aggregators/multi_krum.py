@@ -1,10 +1,13 @@
 """Multi-Krum: the plain mean of the updates that Krum ranks best."""
 
+from typing import Annotated
+
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from fedsieve.distances import krum_ranking
 from fedsieve.errors import check_count
+from fedsieve.ranges import Count, OneOf, Whole
 from fedsieve.vectors import Aggregate, Layout, State
 
 EXAMPLE = {"n_malicious": 2}
@@ -22,9 +25,9 @@ def aggregate(
     n_samples: Int64[Tensor, " clients"],
     state: State,
     *,
-    n_malicious: int,
-    n_selected: int | None = None,
-    neighbors: str = "n-f-2",
+    n_malicious: Whole,
+    n_selected: Count | None = None,
+    neighbors: Annotated[str, OneOf("n-f-2", "n-f-1")] = "n-f-2",
     squared: bool = True,
 ) -> tuple[Aggregate, State]:
     """Average the ``n_selected`` updates with the lowest Krum scores, each counting the same.
@@ -35,8 +38,9 @@ def aggregate(
     one and at most all clients are selected.
 
     Args:
-        n_malicious: f in the paper, the number of malicious clients in a cohort to withstand.
-        n_selected: m in the paper; None for ``n - n_malicious``.
+        n_malicious: f in the paper, the number of malicious clients in a cohort to withstand, 0 or
+            more, and fewer than the cohort.
+        n_selected: m in the paper, from 1 to the cohort; None for ``n - n_malicious``.
         neighbors: How many nearest others count: ``n-f-2`` as in the paper, or ``n-f-1``.
         squared: Whether to sum squared distances, as in the paper, or plain ones.
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from fedsieve import trimming
 from fedsieve.errors import check_count
+from fedsieve.ranges import Whole
 from fedsieve.vectors import Aggregate, Layout, State
 
 EXAMPLE = {"n_malicious": 2}
@@ -22,7 +23,7 @@ def aggregate(
     n_samples: Int64[Tensor, " clients"],
     state: State,
     *,
-    n_malicious: int,
+    n_malicious: Whole,
 ) -> tuple[Aggregate, State]:
     """Drop each coordinate's ``n_malicious`` lowest and highest values, average the others.
 
@@ -31,7 +32,8 @@ def aggregate(
     is the median.
 
     Args:
-        n_malicious: b, the number of values to drop at either end; 0 for the plain mean.
+        n_malicious: b, the number of values to drop at either end, fewer than the cohort; 0 for the
+            plain mean.
 
     Returns:
         The mean, and for each client the share that its values have among all that entered it.

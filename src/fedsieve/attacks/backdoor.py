@@ -1,10 +1,13 @@
 """Backdoor: a small trigger is stamped on images, which are then labeled as the target class."""
 
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from fedsieve.errors import InputError, check_count, check_share
 from fedsieve.poisonings import carries, changed, check_class, draw, share
+from fedsieve.ranges import Count, OneOf, Share, Whole
 from fedsieve.records import Dataset, Images, Labels, Poisoning, Probe
 
 EXAMPLE = {"target": 0, "poison_fraction": 0.2, "pattern": "checkerboard", "size": 4}
@@ -18,6 +21,10 @@ POSITIONS = {
     "center": (0.5, 0.5),
 }
 """Where the trigger lies in the room that the margins leave, as shares of height and width."""
+
+Position = Annotated[str, OneOf("top_left", "top_right", "bottom_left", "bottom_right", "center")]
+
+Pattern = Annotated[str, OneOf("square", "checkerboard", "cross")]
 
 Cells = Bool[np.ndarray, "size size"]
 Plane = UInt8[np.ndarray, "height width"]
@@ -48,13 +55,13 @@ def poison(
     rows: Int64[np.ndarray, " rows"],
     *,
     rng: np.random.Generator,
-    target: int = 0,
-    poison_fraction: float = 0.2,
-    size: int = 3,
-    margin: int = 1,
-    position: str = "bottom_right",
-    pattern: str = "square",
-    value: float = 1.0,
+    target: Whole = 0,
+    poison_fraction: Share = 0.2,
+    size: Count = 3,
+    margin: Whole = 1,
+    position: Position = "bottom_right",
+    pattern: Pattern = "square",
+    value: Share = 1.0,
 ) -> Poisoning:
     """Stamp the trigger on images of other classes of one malicious client; label them target.
 
@@ -64,12 +71,12 @@ def poison(
         data: The training set.
         rows: The client's samples.
         rng: Draws which images are patched.
-        target: Class y^t that the trigger shall call forth.
-        poison_fraction: Patched images as a share of ALL images of the client.
-        size: Height and width of the trigger in pixels.
-        margin: Pixels between the trigger and the edges of the image.
-        position: One of ``POSITIONS``.
-        pattern: One of ``PATTERNS``.
+        target: Class y^t that the trigger shall call forth, numbered from 0.
+        poison_fraction: Patched images as a share, from 0 to 1, of ALL images of the client.
+        size: Height and width of the trigger in pixels, 1 or more; it must fit the images.
+        margin: Pixels between the trigger and the edges of the image, 0 or more.
+        position: top_left, top_right, bottom_left, bottom_right or center.
+        pattern: square, checkerboard or cross.
         value: Brightness of lit pixels, from 0 (black) to 1 (white), in every channel.
 
     Raises:
@@ -88,13 +95,13 @@ def poison(
 def probe(
     test: Dataset,
     *,
-    target: int = 0,
-    poison_fraction: float = 0.2,  # every parameter of poison is one of probe
-    size: int = 3,
-    margin: int = 1,
-    position: str = "bottom_right",
-    pattern: str = "square",
-    value: float = 1.0,
+    target: Whole = 0,
+    poison_fraction: Share = 0.2,  # every parameter of poison is one of probe
+    size: Count = 3,
+    margin: Whole = 1,
+    position: Position = "bottom_right",
+    pattern: Pattern = "square",
+    value: Share = 1.0,
 ) -> dict[str, Probe]:
     """Stamp the trigger on all test images of other classes; the attacker wants ``target``."""
     check_class("target", target, test)

@@ -4,12 +4,17 @@ import numpy as np
 from jaxtyping import Int64
 
 from fedsieve.attacks import backdoor, label_flip
+from fedsieve.attacks.backdoor import Pattern, Position
 from fedsieve.errors import check_share
 from fedsieve.poisonings import check_class, merge, share
+from fedsieve.ranges import Count, Share, Whole
 from fedsieve.records import Dataset, Poisoning, Probe
 
 EXAMPLE = {"source": 3, "target": 2, "flip_fraction": 0.5, "backdoor_target": 0}
 """A valid spec, for the documentation and the contract tests."""
+
+DIFFERENT = ("source", "target")
+"""Parameters that must not have the same value."""
 
 
 def poison(
@@ -17,16 +22,16 @@ def poison(
     rows: Int64[np.ndarray, " rows"],
     *,
     rng: np.random.Generator,
-    source: int,
-    target: int,
-    flip_fraction: float = 1.0,
-    backdoor_target: int = 0,
-    backdoor_fraction: float = 0.2,
-    size: int = 3,
-    margin: int = 1,
-    position: str = "bottom_right",
-    pattern: str = "square",
-    value: float = 1.0,
+    source: Whole,
+    target: Whole,
+    flip_fraction: Share = 1.0,
+    backdoor_target: Whole = 0,
+    backdoor_fraction: Share = 0.2,
+    size: Count = 3,
+    margin: Whole = 1,
+    position: Position = "bottom_right",
+    pattern: Pattern = "square",
+    value: Share = 1.0,
 ) -> Poisoning:
     """Flip labels as ``label_flip``, then patch samples that were not flipped as ``backdoor``.
 
@@ -34,11 +39,11 @@ def poison(
         data: The training set.
         rows: The samples of one malicious client.
         rng: Draws which images are flipped, then which are patched.
-        source: Class whose images are relabeled.
-        target: Class that they are given.
-        flip_fraction: Share of the client's images of class ``source`` to flip.
-        backdoor_target: Class that the trigger shall call forth.
-        backdoor_fraction: Patched images as a share of ALL images of the client.
+        source: Class whose images are relabeled, numbered from 0.
+        target: Class that they are given, numbered from 0.
+        flip_fraction: Share of the client's images of class ``source`` to flip, from 0 to 1.
+        backdoor_target: Class that the trigger shall call forth, numbered from 0.
+        backdoor_fraction: Patched images as a share, from 0 to 1, of ALL images of the client.
         size: Trigger, as are the parameters below: see ``backdoor``.
         margin: See ``backdoor``.
         position: See ``backdoor``.
@@ -72,16 +77,16 @@ def poison(
 def probe(
     test: Dataset,
     *,
-    source: int,
-    target: int,
-    flip_fraction: float = 1.0,
-    backdoor_target: int = 0,
-    backdoor_fraction: float = 0.2,
-    size: int = 3,
-    margin: int = 1,
-    position: str = "bottom_right",
-    pattern: str = "square",
-    value: float = 1.0,
+    source: Whole,
+    target: Whole,
+    flip_fraction: Share = 1.0,
+    backdoor_target: Whole = 0,
+    backdoor_fraction: Share = 0.2,
+    size: Count = 3,
+    margin: Whole = 1,
+    position: Position = "bottom_right",
+    pattern: Pattern = "square",
+    value: Share = 1.0,
 ) -> dict[str, Probe]:
     """Ask what both attacks ask, apart: pooled, the many triggered images would drown the flip."""
     _check(test, flip_fraction, backdoor_target, backdoor_fraction)

@@ -5,10 +5,14 @@ from jaxtyping import Int64
 
 from fedsieve.errors import InputError, check_share
 from fedsieve.poisonings import carries, changed, check_class, draw, share
+from fedsieve.ranges import Share, Whole
 from fedsieve.records import Dataset, Labels, Poisoning, Probe
 
 EXAMPLE = {"source": 3, "target": 2, "poison_fraction": 0.5}
 """A valid spec, for the documentation and the contract tests."""
+
+DIFFERENT = ("source", "target")
+"""Parameters that must not have the same value."""
 
 
 def poison(
@@ -16,9 +20,9 @@ def poison(
     rows: Int64[np.ndarray, " rows"],
     *,
     rng: np.random.Generator,
-    source: int,
-    target: int,
-    poison_fraction: float = 1.0,
+    source: Whole,
+    target: Whole,
+    poison_fraction: Share = 1.0,
 ) -> Poisoning:
     """Give the label ``target`` to images of class ``source`` of one malicious client.
 
@@ -28,9 +32,9 @@ def poison(
         data: The training set.
         rows: The client's samples.
         rng: Draws which images are flipped.
-        source: Class s whose images are relabeled.
-        target: Class t that they are given.
-        poison_fraction: Share of the client's images of class ``source`` to flip.
+        source: Class s whose images are relabeled, numbered from 0.
+        target: Class t that they are given, numbered from 0.
+        poison_fraction: Share of the client's images of class ``source`` to flip, from 0 to 1.
 
     Raises:
         InputError: unless source and target are two classes of the data set and the fraction
@@ -48,9 +52,9 @@ def poison(
 def probe(
     test: Dataset,
     *,
-    source: int,
-    target: int,
-    poison_fraction: float = 1.0,  # every parameter of poison is one of probe
+    source: Whole,
+    target: Whole,
+    poison_fraction: Share = 1.0,  # every parameter of poison is one of probe
 ) -> dict[str, Probe]:
     """Ask for the class of all test images of class ``source``; the attacker wants ``target``.
 

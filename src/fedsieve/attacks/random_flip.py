@@ -1,14 +1,19 @@
 """Random flip: attackers draw the class that they relabel, and the class that they give it."""
 
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Int64
 
 from fedsieve.attacks import label_flip
 from fedsieve.errors import InputError, check_share
+from fedsieve.ranges import OneOf, Share
 from fedsieve.records import Dataset, Poisoning, Probe
 
 EXAMPLE = {"drawn": "each", "poison_fraction": 0.5}
 """A valid spec, for the documentation and the contract tests."""
+
+Drawn = Annotated[str, OneOf("each", "together")]
 
 UNTARGETED = True
 """It wants no class of any one image: it has no probe, and its success shows in accuracy."""
@@ -20,8 +25,8 @@ def poison(
     *,
     rng: np.random.Generator,
     common: np.random.Generator,
-    drawn: str = "each",
-    poison_fraction: float = 1.0,
+    drawn: Drawn = "each",
+    poison_fraction: Share = 1.0,
 ) -> Poisoning:
     """Draw two classes, source and target, and flip labels as ``label_flip`` does.
 
@@ -32,7 +37,7 @@ def poison(
         common: Draws the same for each malicious client of a run.
         drawn: ``each``, every attacker has a pair of its own; ``together``, they share one, which
             another seed changes.
-        poison_fraction: Share of the client's images of the source class to flip.
+        poison_fraction: Share of the client's images of the source class to flip, from 0 to 1.
 
     Raises:
         InputError: unless drawn is one of the two, and the fraction lies in [0, 1].
@@ -54,7 +59,9 @@ def poison(
     )
 
 
-def probe(test: Dataset, *, drawn: str = "each", poison_fraction: float = 1.0) -> dict[str, Probe]:
+def probe(
+    test: Dataset, *, drawn: Drawn = "each", poison_fraction: Share = 1.0
+) -> dict[str, Probe]:
     """Ask nothing: who has drawn what is not known here."""
     _check(drawn, poison_fraction)
     return {}

@@ -4,10 +4,12 @@ Verified by the MD5 that medmnist records: its publisher gives no SHA-256.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from medmnist.info import HOMEPAGE, INFO
 
 from fedsieve.archives import read_npz
+from fedsieve.ranges import OneOf
 from fedsieve.records import Dataset
 from fedsieve.sources import File, Source, provide, verified
 
@@ -38,7 +40,9 @@ def fetch(root: Path) -> dict[str, str]:
     return provide(root, SOURCE)
 
 
-def read(root: Path, *, labels: str = "single") -> tuple[Dataset, Dataset]:
+def read(
+    root: Path, *, labels: Annotated[str, OneOf("single", "multi")] = "single"
+) -> tuple[Dataset, Dataset]:
     """Return the training and the test split, images [1, 28, 28]; the validation split is dropped.
 
     ASSUME: the FDSD paper reports 8 classes for a data set of 14 labels. They are taken to be the

@@ -1,9 +1,11 @@
 """Bring your own data: an npz archive in MedMNIST's layout, of any image size."""
 
 from pathlib import Path
+from typing import Annotated
 
 from fedsieve.archives import read_npz
 from fedsieve.paths import expanded
+from fedsieve.ranges import Count, OneOf, Range, Text
 from fedsieve.records import Dataset
 from fedsieve.sources import Source, verify
 
@@ -18,7 +20,7 @@ EXAMPLE = {"file": "my-scans.npz"}
 """A valid spec, for the documentation and the contract tests."""
 
 
-def fetch(root: Path, *, file: str, sha256: str | None = None) -> dict[str, str]:
+def fetch(root: Path, *, file: Text, sha256: Text | None = None) -> dict[str, str]:
     """Check that the archive is there and, where ``sha256`` is given, holds what it should."""
     path = expanded(file, root)
     # a path of this machine would make the result depend on it
@@ -29,11 +31,11 @@ def fetch(root: Path, *, file: str, sha256: str | None = None) -> dict[str, str]
 def read(
     root: Path,
     *,
-    file: str,
-    sha256: str | None = None,
-    labels: str = "auto",
-    first_labels: int | None = None,
-    class_names: list[str] | None = None,
+    file: Text,
+    sha256: Text | None = None,
+    labels: Annotated[str, OneOf("auto", "single", "multi")] = "auto",
+    first_labels: Count | None = None,
+    class_names: Annotated[list[str], Range(least=1)] | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Return the training and the test split; a validation split is dropped.
 
@@ -43,7 +45,7 @@ def read(
         sha256: Its expected SHA-256 in hexadecimal; not checked when None.
         labels: ``single``, ``multi``, or ``auto`` for what the archive holds. ``single`` reduces
             a multi-label archive to the images with exactly one of its labels.
-        first_labels: In that reduction, the number of leading labels to keep as classes.
+        first_labels: In that reduction, the number of leading labels to keep as classes, 1 or more.
         class_names: Name of each class, or of each label in the archive; default "0", "1", ...
     """
     path = expanded(file, root)

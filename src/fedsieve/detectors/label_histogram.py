@@ -10,8 +10,12 @@ import numpy as np
 
 from fedsieve import rowmix
 from fedsieve.errors import check_single_label
+from fedsieve.ranges import NonNegative
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import State
+
+SINGLE_LABEL = True
+"""It counts samples by their one label."""
 
 SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
@@ -31,11 +35,12 @@ def report(view: View, broadcast: Message) -> Message:
     return {"labels": counts.astype(np.int32)}
 
 
-def flag(reports: list[Message], state: State, *, cut: float = 2.2) -> Screening:
+def flag(reports: list[Message], state: State, *, cut: NonNegative = 2.2) -> Screening:
     """Flag clients whose label counts belong to the odd group of the most telling pair.
 
     Args:
-        cut: Log-odds of being malicious above which a client is flagged; 2.2 is nine to one.
+        cut: Log-odds of being malicious, at least 0, above which a client is flagged; 2.2 is nine
+            to one.
 
     Returns:
         Scores are minus the log-odds, of the best pair even if it does not pass the gate. Also

@@ -5,6 +5,8 @@ data quality is how often the global model, given its images, says what the gene
 of their labels make it say. 2-means over all clients' quality tells the malicious from the benign.
 """
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -15,8 +17,12 @@ from torch.nn import functional as F
 
 from fedsieve.errors import InputError, check_count, check_single_label
 from fedsieve.line import upper_cluster
+from fedsieve.ranges import OneOf, Positive, Range, Size
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, seeded
+
+SINGLE_LABEL = True
+"""It counts samples by their one label."""
 
 SCORE = "data quality"
 """What its scores are; they are drawn."""
@@ -26,23 +32,26 @@ GENERATOR = "generator."
 STEPS, BATCH = 20, 32
 """Of training the generator in a round: section V-B."""
 
+Steps = Annotated[int, Range(least=0, most=1_000_000)]
+
 
 def init(
     n_clients: int,
     layout: Layout,
     *,
     rng: np.random.Generator,
-    hidden: int = 128,
+    hidden: Size = 128,
     personal_heads: bool = True,
-    generator_steps: int = STEPS,
-    generator_batch: int = BATCH,
+    generator_steps: Steps = STEPS,
+    generator_batch: Size = BATCH,
 ) -> State:
     """Start with an untrained generator, and no client with a predictor of its own.
 
     Args:
-        hidden: Width of the generator's hidden layer; 128 for Fashion-MNIST, 512 for CIFAR-10
-            (Tables IV and VI).
+        hidden: Width of the generator's hidden layer, from 1 to 8192; 128 for Fashion-MNIST, 512
+            for CIFAR-10 (Tables IV and VI).
         personal_heads: Whether each client keeps its own predictor (section IV-C).
+        generator_steps: As for ``learn``, as is ``generator_batch``: checked here, before training.
 
     Raises:
         InputError: where the predictor is no fully connected layer.
@@ -104,7 +113,11 @@ def broadcast(model: nn.Module, state: State) -> Message:
 
 
 def report(
-    view: View, broadcast: Message, *, quality: str = "generator", agreement: str = "counted"
+    view: View,
+    broadcast: Message,
+    *,
+    quality: Annotated[str, OneOf("generator", "direct")] = "generator",
+    agreement: Annotated[str, OneOf("counted", "expected")] = "counted",
 ) -> Message:
     """Count a client's samples, and those whose image the global model assigns to their label.
 
@@ -135,7 +148,12 @@ def report(
     return {"right": np.array(right), "samples": np.array(len(wanted))}
 
 
-def flag(reports: list[Message], state: State, *, malicious: str = "lower") -> Screening:
+def flag(
+    reports: list[Message],
+    state: State,
+    *,
+    malicious: Annotated[str, OneOf("lower", "smaller")] = "lower",
+) -> Screening:
     """Cut the clients in two by their data quality; one part is malicious.
 
     Args:
@@ -172,6 +190,9 @@ def local_loss(
 ) -> Tensor | None:
     """Let a client's predictor tell the classes of generated features, too (eq. 10).
 
+    Args:
+        regularize: Whether to add this term to its loss.
+
     ASSUME: labels for generated features are those of the batch, a draw from the client's own.
     Without effect in round one, when the generator is untrained.
     """
@@ -186,11 +207,16 @@ def learn(
     state: State,
     *,
     rng: np.random.Generator,
-    generator_steps: int = STEPS,
-    generator_batch: int = BATCH,
-    generator_lr: float = 0.001,
+    generator_steps: Steps = STEPS,
+    generator_batch: Size = BATCH,
+    generator_lr: Positive = 0.001,
 ) -> State:
     """Keep the clients' own predictors, and train the generator by the global one (eq. 7).
+
+    Args:
+        generator_steps: Steps in a round, from 0 to 1,000,000.
+        generator_batch: Labels of a step, from 1 to 8192.
+        generator_lr: Learning rate, above 0.
 
     ASSUME: Adam, fresh in each round, with labels drawn evenly; the paper gives the number of
     steps, 20, and the batch size, 32, alone (section V-B).

@@ -14,6 +14,8 @@ and one that claims very many samples moves what is taken for honest, since all 
 alike.
 """
 
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn, tensor, zeros
@@ -21,13 +23,21 @@ from torch import Tensor, nn, tensor, zeros
 from fedsieve import margins, rowmix
 from fedsieve.errors import InputError, check_count, check_share, check_single_label
 from fedsieve.flips import Rule, Suspects, detect
+from fedsieve.ranges import Count, NonNegative, Range, Share
 from fedsieve.records import Message, Screening, View
 from fedsieve.vectors import Layout, State, Trained, flatten
 
 N_BINS, LEAST_AGREEMENT, AVERAGE_FROM, DECAY = 5, 0.3, 35, 0.9
 """Defaults of parameters that are checked before training, and used in it."""
 
+Bins = Annotated[int, Range(least=2, most=64)]
+
+Decay = Annotated[float, Range(least=0, below=1)]
+
 PARTS = ("soft", "softa", "joint")
+
+SINGLE_LABEL = True
+"""It counts samples by their one label."""
 
 SCORE = "minus log-odds"
 """What its scores are; they are drawn."""
@@ -40,10 +50,10 @@ def init(
     n_clients: int,
     layout: Layout,
     *,
-    n_bins: int = N_BINS,
-    least_agreement: float = LEAST_AGREEMENT,
-    average_from: int = AVERAGE_FROM,
-    decay: float = DECAY,
+    n_bins: Bins = N_BINS,
+    least_agreement: Share = LEAST_AGREEMENT,
+    average_from: Count = AVERAGE_FROM,
+    decay: Decay = DECAY,
 ) -> State:
     """Start the average of global models, which no round has shaped.
 
@@ -63,14 +73,14 @@ def init(
 
 
 def judge(
-    values: Float[Tensor, " values"], state: State, *, average_from: int = AVERAGE_FROM
+    values: Float[Tensor, " values"], state: State, *, average_from: Count = AVERAGE_FROM
 ) -> Float[Tensor, " values"]:
     """Let the average of global models judge once it holds enough rounds.
 
     It is the better classifier late in training, and lags behind early.
 
     Args:
-        average_from: Rounds that must have passed; until then the global model judges.
+        average_from: Rounds that must have passed, 1 or more; until then the global model judges.
     """
     late = int(state["rounds"]) >= average_from
     return state["average"] if late else values
@@ -99,19 +109,20 @@ def flag(
     reports: list[Message],
     state: State,
     *,
-    n_bins: int = N_BINS,
-    cut: float = 2.2,
-    cut_image: float = 9.2,
-    least_agreement: float = LEAST_AGREEMENT,
+    n_bins: Bins = N_BINS,
+    cut: NonNegative = 2.2,
+    cut_image: NonNegative = 9.2,
+    least_agreement: Share = LEAST_AGREEMENT,
 ) -> Screening:
     """Flag clients by margins and label counts together, or by margins that leave no doubt.
 
     Args:
-        n_bins: Bins that each pair's histogram is merged to.
-        cut: Log-odds of being malicious above which a client is flagged; 2.2 is nine to one.
-        cut_image: The same for margins alone, whatever the counts say.
-        least_agreement: Share of all samples whose label the model must predict. Below, it knows
-            too little: nobody is flagged, and scores are NaN.
+        n_bins: Bins that each pair's histogram is merged to, from 2 to 64.
+        cut: Log-odds of being malicious, at least 0, above which a client is flagged; 2.2 is nine
+            to one.
+        cut_image: The same, at least 0, for margins alone, whatever the counts say.
+        least_agreement: Share of all samples, from 0 to 1, whose label the model must predict.
+            Below, it knows too little: nobody is flagged, and scores are NaN.
 
     Returns:
         Scores are minus the log-odds of the likelier part, shifted so that both have the same
@@ -130,13 +141,13 @@ def flag(
     return Screening(~found.flagged, -found.log_odds, _record(found) | {"labhist": control})
 
 
-def learn(model: nn.Module, trained: Trained, state: State, *, decay: float = DECAY) -> State:
+def learn(model: nn.Module, trained: Trained, state: State, *, decay: Decay = DECAY) -> State:
     """Add the round's global model to the exponential average.
 
     The weights of the rounds so far sum to 1, so that the random start has no part in it.
 
     Args:
-        decay: How much less each earlier round counts.
+        decay: How much less each earlier round counts, at least 0 and below 1.
     """
     rounds = state["rounds"] + 1
     rate = (1 - decay) / (1 - decay ** int(rounds))

@@ -1,6 +1,7 @@
 """Tell malicious clients by two clusters among the output layer's updates (Tolpegin et al.)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from fedsieve.errors import InputError, check_count, check_share
+from fedsieve.ranges import Count, OneOf, Share, Whole
 from fedsieve.records import Message, Screening
 from fedsieve.vectors import Layout, State, Trained
 
@@ -29,6 +31,8 @@ AUTO = "auto"
 LEAST_UPDATES = 4
 """Of fewer, every split in two looks like two clusters."""
 
+Class = Whole | Annotated[str, OneOf("auto")]
+
 Rows = Float[np.ndarray, "updates features"]
 
 
@@ -42,7 +46,7 @@ class Split:
     silhouette: float
 
 
-def init(n_clients: int, layout: Layout, *, source_class: int | str = AUTO) -> State:
+def init(n_clients: int, layout: Layout, *, source_class: Class = AUTO) -> State:
     """Remember no update yet.
 
     Returns:
@@ -73,18 +77,18 @@ def learn(
     trained: Trained,
     state: State,
     *,
-    window: int | None = 10,
-    first_round: int = 11,
+    window: Count | None = 10,
+    first_round: Count = 11,
 ) -> State:
     """Keep what a round's clients changed in the weights of the output layer, without the bias.
 
     An update that is not finite can be compared with nothing and is left out.
 
     Args:
-        window: Last rounds whose updates are kept; None for all, which takes 20 MB for 200 rounds
-            of 10 clients, 10 classes and 256 features.
-        first_round: First one whose updates are kept. Before it the updates differ more from
-            round to round than those of malicious clients do from the others'.
+        window: Last rounds, 1 or more, whose updates are kept; None for all, which takes 20 MB for
+            200 rounds of 10 clients, 10 classes and 256 features.
+        first_round: First one whose updates are kept, 1 or more. Before it the updates differ more
+            from round to round than those of malicious clients do from the others'.
 
     Raises:
         InputError: unless window is None or a positive whole number, and first_round another.
@@ -115,8 +119,8 @@ def flag(
     state: State,
     *,
     n_clients: int,
-    source_class: int | str = AUTO,
-    least_silhouette: float = 0.6,
+    source_class: Class = AUTO,
+    least_silhouette: Share = 0.6,
     center: bool = False,
 ) -> Screening:
     """Flag the clients that have more than half of their updates in the smaller cluster.
@@ -127,17 +131,17 @@ def flag(
     takes no part, and is benign again when the window has passed, unless it has no end.
 
     Args:
-        source_class: The class whose images the attacker relabels, if it is known; ``auto`` takes
-            the class whose clusters are farthest apart by their silhouette, at the cost of a
-            decomposition per class (20 ms for 100 updates of 2,048 features, more for more). That
-            may be the target class, whose rows an attack moves as well.
-        least_silhouette: Of two clusters; at 0 there are always two, and of honest clients up to
-            half are flagged. 2-means splits one round cloud at a silhouette of 0.3 to 0.4, a
-            Gaussian line at 0.56 and an even one at 0.63. Of ten rounds after the tenth, with 10
-            of 100 clients each, the best of ten classes had 0.51 at most where all were honest,
-            and 0.62 at least where 5 to 40 % (Fashion-MNIST) or 20 and 40 % (CIFAR-10) relabeled
-            a class; one seed each, equal shares. Where labels are spread unevenly honest clients
-            form clusters too (Dirichlet 1, CIFAR-10: 0.72), and no limit helps.
+        source_class: The class, 0 or more, whose images the attacker relabels, if it is known;
+            ``auto`` takes the class whose clusters are farthest apart by their silhouette, at the
+            cost of a decomposition per class (20 ms for 100 updates of 2,048 features, more for
+            more). That may be the target class, whose rows an attack moves as well.
+        least_silhouette: Of two clusters, from 0 to 1; at 0 there are always two, and of honest
+            clients up to half are flagged. 2-means splits one round cloud at a silhouette of 0.3 to
+            0.4, a Gaussian line at 0.56 and an even one at 0.63. Of ten rounds after the tenth,
+            with 10 of 100 clients each, the best of ten classes had 0.51 at most where all were
+            honest, and 0.62 at least where 5 to 40 % (Fashion-MNIST) or 20 and 40 % (CIFAR-10)
+            relabeled a class; one seed each, equal shares. Where labels are spread unevenly honest
+            clients form clusters too (Dirichlet 1, CIFAR-10: 0.72), and no limit helps.
         center: Subtract each round's median from its updates. It takes away what all clients of a
             round learn alike, and what malicious ones do where they are near half of a cohort.
 

@@ -2,30 +2,36 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
 from fedsieve.errors import InputError
+from fedsieve.ranges import Range, Size
+
+LAYERS = ("conv1", "conv2", "penultimate")
+"""Layers that it may have; features of others are refused before the first job."""
 
 
 def build(
     in_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    channels: Sequence[int] = (8, 16),
-    hidden: int = 64,
-    padding: int = 0,
+    channels: Annotated[Sequence[Size], Range(least=2, most=2)] = (8, 16),
+    hidden: Annotated[int, Range(least=0, most=8192)] = 64,
+    padding: Annotated[int, Range(least=0, most=16)] = 0,
 ) -> nn.Sequential:
     """Build the network as ``extractor`` (conv1, conv2[, penultimate]) and ``predictor``.
 
     Args:
         in_shape: Channels, height and width of an image.
         n_classes: Number of outputs.
-        channels: Widths of the two 3x3 convolutions.
-        hidden: Width of the penultimate layer. 0 is the paper's literal network, one pooling
-            after the second convolution and no hidden layer; otherwise each convolution is
-            pooled and a fully connected layer of this width goes before the output.
-        padding: Pixels of zero padding at each convolution; 1 suits images below 16x16.
+        channels: Widths of the 2 convolutions, which are 3x3; each from 1 to 8192.
+        hidden: Width of the penultimate layer, from 0 to 8192. 0 is the paper's literal network,
+            one pooling after the second convolution and no hidden layer; otherwise each convolution
+            is pooled and a fully connected layer of this width goes before the output.
+        padding: Pixels of zero padding at each convolution, from 0 to 16; 1 suits images below
+            16x16.
 
     Raises:
         InputError: if the image is too small for two convolutions and their pooling.

@@ -2,11 +2,23 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from fedsieve.errors import InputError
+from fedsieve.ranges import OneOf, Range, Share, Size
+
+BATCH_NORM = True
+"""Batches of one sample are refused before the first job."""
+
+LAYERS = ("block1", "block2", "block3", "block4", "block5", "block6", "block7", "block8")
+"""Layers that it may have; features of others are refused before the first job."""
+
+Widths = Annotated[Sequence[Size], Range(least=1, most=16)]
+
+Deviation = Annotated[float, Range(above=0, most=1)]
 
 
 class Standardized(nn.Module):
@@ -27,21 +39,23 @@ def build(
     in_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    blocks: Sequence[Sequence[int]] = ((16,), (32,)),
-    kernel: int = 5,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    blocks: Annotated[Sequence[Widths], Range(least=1, most=8)] = ((16,), (32,)),
+    kernel: Annotated[int, OneOf(1, 3, 5, 7, 9, 11, 13, 15)] = 5,
+    mean: Annotated[Sequence[Share], Range(least=1)] | None = None,
+    std: Annotated[Sequence[Deviation], Range(least=1)] | None = None,
 ) -> nn.Sequential:
     """Build the network as ``extractor`` (block1, block2, ...) and ``predictor``.
 
     Args:
         in_shape: Channels, height and width of an image.
         n_classes: Number of outputs, which are log-probabilities.
-        blocks: Widths of the convolutions of each block, which ends with 2x2 max-pooling. The
-            default is the network of MCDFL's Table III for Fashion-MNIST; [[32, 32], [64, 64],
-            [128, 128]] with ``kernel: 3`` is that of Table V for CIFAR-10.
-        kernel: Side of the kernels, odd.
-        mean, std: Of each channel's pixels in [0, 1], to standardize by; both 0.5 unless given.
+        blocks: Widths, from 1 to 8192, of the 1 to 16 convolutions of each of 1 to 8 blocks, which
+            end with 2x2 max-pooling. The default is the network of MCDFL's Table III for
+            Fashion-MNIST; [[32, 32], [64, 64], [128, 128]] with ``kernel: 3`` is that of Table V
+            for CIFAR-10.
+        kernel: Side of the kernels, 1, 3, 5, 7, 9, 11, 13 or 15.
+        mean: Of each channel's pixels, from 0 to 1, to standardize by; 0.5 unless given.
+        std: Their deviation, above 0 and at most 1; 0.5 unless given.
 
     Raises:
         InputError: for an even kernel, images too small for so many blocks, or a mean or std

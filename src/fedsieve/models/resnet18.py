@@ -6,6 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
 
+BATCH_NORM = True
+"""Batches of one sample are refused before the first job."""
+
+LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4", "penultimate")
+"""Layers that it has; features of others are refused before the first job."""
+
 
 class Conv(nn.Conv2d):
     """A convolution that leaves out the taps of its kernel which meet nothing but padding.

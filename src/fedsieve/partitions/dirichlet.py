@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from fedsieve.errors import InputError
+from fedsieve.ranges import Count, Positive
 from fedsieve.records import Labels
 
 EXAMPLE = {"alpha": 0.5, "min_samples": 2}
@@ -20,8 +21,8 @@ def assign(
     *,
     n_clients: int,
     rng: np.random.Generator,
-    alpha: float,
-    min_samples: int = 1,
+    alpha: Positive,
+    min_samples: Count = 1,
 ) -> Int64[np.ndarray, " samples"]:
     """Return the client of each sample, the clients' shares of each class being Dirichlet.
 
@@ -29,8 +30,10 @@ def assign(
         labels: Of the training set.
         n_clients: Clients to serve.
         rng: Draws proportions and samples.
-        alpha: Concentration: below 1 a class sits with few clients, above 100 it is near IID.
-        min_samples: Proportions are drawn anew until every client holds that many samples.
+        alpha: Concentration, above 0: below 1 a class sits with few clients, above 100 it is near
+            IID.
+        min_samples: Proportions are drawn anew until every client holds that many samples, 1 or
+            more.
 
     Raises:
         InputError: unless alpha is positive and ``min_samples`` can be met, at all or, after

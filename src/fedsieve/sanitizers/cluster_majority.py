@@ -1,16 +1,24 @@
 """Keep the samples that carry their cluster's majority label (FDSD, Algorithms 1 to 3)."""
 
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from fedsieve.clustering import aggregate_centers, local_clusters, separation
 from fedsieve.errors import InputError, check_count, check_single_label
+from fedsieve.ranges import OneOf, Range, Size
 from fedsieve.records import Message, View
 
 EXCHANGES = 1
 
+SINGLE_LABEL = True
+"""It compares the one label of a sample with that of its cluster."""
+
 OWN = "own"
 """In place of a number of clusters: each client's own number of labels."""
+
+Clusters = Size | Annotated[str, OneOf("own")]
 
 
 def client(
@@ -19,15 +27,16 @@ def client(
     memory: Message,
     *,
     rng: np.random.Generator,
-    n_clusters: int | str = 10,
-    restarts: int = 3,
+    n_clusters: Clusters = 10,
+    restarts: Annotated[int, Range(least=1, most=1000)] = 3,
 ) -> tuple[Message, Message]:
     """Cluster the client's own features (Algorithm 1).
 
     Args:
-        n_clusters: k, or ``own``: as many as there are different labels among the client's
-            samples, card{y_i} of section III-A. A client whose 3s all became 2s then has nine.
-        restarts: Of k-means, of which the best counts.
+        n_clusters: k, from 1 to 8192, or ``own``: as many as there are different labels among the
+            client's samples, card{y_i} of section III-A. A client whose 3s all became 2s then has
+            nine.
+        restarts: Of k-means, from 1 to 1000, of which the best counts.
 
     Returns:
         To the server: centers [clusters, features] and counts [clusters, classes] of the labels
@@ -47,9 +56,9 @@ def server(
     messages: list[Message],
     state: Message,
     *,
-    n_clusters: int | str = 10,
-    seeding: str = "client",
-    vote: str = "global",
+    n_clusters: Clusters = 10,
+    seeding: Annotated[str, OneOf("client", "farthest")] = "client",
+    vote: Annotated[str, OneOf("global", "local")] = "global",
 ) -> tuple[Message, Message]:
     """Join the clients' clusters and give each a label (Algorithm 2; Algorithm 3, line 4).
 

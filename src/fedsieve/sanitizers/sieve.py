@@ -8,7 +8,7 @@ network learns. Clients send cluster centers, sums and counts, nothing else.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -16,11 +16,15 @@ from jaxtyping import Bool, Float, Int64
 from fedsieve import prototypes
 from fedsieve.errors import InputError, check_single_label
 from fedsieve.excess import off_label, origins, own_clusters, posterior
+from fedsieve.ranges import NonNegative, OneOf, PerJudgement, Share, Size
 from fedsieve.records import Message, View
 
 EXCHANGES = 10
 """Clusters of each client; three steps of Lloyd's algorithm on the joint ones; then three times
 what each cluster is like, and what is off label."""
+
+SINGLE_LABEL = True
+"""It compares the one label of a sample with what the sample looks like."""
 
 RECORDS_EXCESS = True
 """The server keeps "excess" [clients, classes, classes] of each layer: the workflow draws it."""
@@ -41,18 +45,19 @@ def client(
     rng: np.random.Generator,
     exchange: int,
     judgement: int,
-    by: Sequence[str] = BY,
-    tau: Sequence[float] = TAU,
-    n_local: int = 50,
+    by: PerJudgement[Annotated[str, OneOf("clusters", "network", "mean")]] = BY,
+    tau: PerJudgement[Share] = TAU,
+    n_local: Size = 50,
 ) -> tuple[Message, Message]:
     """Send what the exchange asks for, of each layer of features or of the network's output.
 
     Args:
         by: For each judgement, what tells the class that a sample looks like: "clusters", the
             "network", or in the last exchange the "mean" of both; the last entry goes on.
-        tau: For each judgement, the probability of being mislabeled above which a flagged client
-            drops a sample. Strict while training: what survives is learned, and hides then.
-        n_local: Number of clusters of a client before they are joined.
+        tau: For each judgement, the probability, from 0 to 1, of being mislabeled above which a
+            flagged client drops a sample. Strict while training: what survives is learned, and
+            hides then.
+        n_local: Number of clusters of a client before they are joined, from 1 to 8192.
     """
     how = _at(by, judgement)
     if exchange == 0:
@@ -92,19 +97,22 @@ def server(
     rng: np.random.Generator,
     exchange: int,
     judgement: int,
-    n_clusters: Sequence[int] = (50, 20),
-    ratio: float = 2.0,
-    least: float = 0.02,
-    tests: int = 2,
-    weighting: str = "lift",
+    n_clusters: PerJudgement[Size] = (50, 20),
+    ratio: NonNegative = 2.0,
+    least: Share = 0.02,
+    tests: Annotated[int, OneOf(1, 2)] = 2,
+    weighting: Annotated[str, OneOf("lift", "mode")] = "lift",
     own_cluster_test: bool = True,
 ) -> tuple[Message, Message]:
     """Join what the clients send, and flag clients in cells (looks like a, labeled y).
 
     Args:
-        n_clusters: For each judgement, the number of joint clusters; the last entry goes on.
-        ratio: How many times the odds of the others those of a flagged client's rate must be.
-        least: By how much the rate must exceed theirs, as a share of what looks like a class.
+        n_clusters: For each judgement, the number of joint clusters, from 1 to 8192; the last entry
+            goes on.
+        ratio: How many times the odds of the others those of a flagged client's rate must be, at
+            least 0.
+        least: By how much the rate must exceed theirs, as a share, from 0 to 1, of what looks like
+            a class.
         tests: 2, or 1 for the share of what looks like a alone.
         weighting: "lift" or "mode", see ``prototypes.profile``.
         own_cluster_test: Whether to look for clusters that a trigger has made for itself.
@@ -144,7 +152,12 @@ def server(
 
 
 def keep(
-    view: View, broadcast: Message, memory: Message, *, judgement: int, tau: Sequence[float] = TAU
+    view: View,
+    broadcast: Message,
+    memory: Message,
+    *,
+    judgement: int,
+    tau: PerJudgement[Share] = TAU,
 ) -> Bool[np.ndarray, " samples"]:
     """Keep what no layer finds to be off label."""
     found = np.ones(len(view.labels), bool)
@@ -162,9 +175,9 @@ def repair(
     memory: Message,
     *,
     judgement: int,
-    tau: Sequence[float] = TAU,
-    repair_by: str = "counts",
-    repair_above: float = 0.8,
+    tau: PerJudgement[Share] = TAU,
+    repair_by: Annotated[str, OneOf("counts", "looks")] = "counts",
+    repair_above: NonNegative = 0.8,
 ) -> Int64[np.ndarray, " samples"]:
     """Label dropped samples anew where there is evidence of what their label was.
 
@@ -174,9 +187,9 @@ def repair(
         repair_by: "counts": with the label that is missing at the client among what looks the same
             (``origins``). "looks": with the class that clusters and network agree on, for
             comparison; where classes overlap both are sure of the wrong one.
-        repair_above: What each layer must reach: by counts, the probability that a sample is
-            mislabeled times the share of such that had the label before; by looks, the probability
-            of the class. Above 1 repairs nothing.
+        repair_above: What each layer must reach, at least 0: by counts, the probability that a
+            sample is mislabeled times the share of such that had the label before; by looks, the
+            probability of the class. Above 1 repairs nothing.
 
     Raises:
         InputError: for another ``repair_by``.

@@ -7,7 +7,7 @@ import numpy as np
 
 from fedsieve import registry
 from fedsieve.artifacts import read_json, write_data
-from fedsieve.checks import check_splits
+from fedsieve.checks import check_splits, check_wanted_labels
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset
 from fedsieve.rng import stream
@@ -20,6 +20,7 @@ def data(
     receipt: Path,
     data: Path,
     max_samples: int = 0,
+    label: str = "",
 ) -> None:
     """Write training and test split of a data set.
 
@@ -29,6 +30,7 @@ def data(
         receipt: SHA-256 of the files, as fetched; the content is verified once more.
         data: Written: the archive.
         max_samples: Use a random subset of this many training samples; 0 uses all.
+        label: Of the task, whose methods may need one label per sample.
     """
     expected = read_json(receipt)["files"]
     found = registry.bind("datasets", dataset, "fetch")(root)
@@ -39,6 +41,7 @@ def data(
         )
     read = registry.bind("datasets", dataset, "read")
     train, test = check_splits(registry.file_of("datasets", dataset), read(root))
+    check_wanted_labels(label, train)
     if 0 < max_samples < len(train.images):
         rows = np.sort(stream(0, "subset").permutation(len(train.images))[:max_samples])
         train = Dataset(train.images[rows], train.labels[rows], train.classes)

@@ -32,6 +32,7 @@ from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
 from fedsieve.poisonings import probes
 from fedsieve.records import DIVERGED, NOBODY, keeping
+from fedsieve.rehearsal import rehearse
 from fedsieve.rng import stream
 from fedsieve.rounds import (
     Defense,
@@ -129,6 +130,7 @@ def train(
         workers=workers,
         cuda_graphs=made["cuda_graphs"],
     )
+    rehearse(fed)
     settings = [task, attack, defense, sanitizer, ratio, seed, code, str(where)]
     key = checkpoints.key(settings, [data, clients, poisoning, *keep])
     checkpoint = model.with_suffix(".checkpoint")

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from fedsieve import device as devices
 from fedsieve import graphs, setup
 from fedsieve.artifacts import replacing
+from fedsieve.checks import check_wanted_labels
 from fedsieve.records import keeping
 from fedsieve.rng import stream
 from fedsieve.rounds import Defense, Sampling, run, start
@@ -22,6 +23,7 @@ def warmup(
     task: dict[str, Any],
     seed: int,
     encoder: Path,
+    label: str = "",
     device: str = "auto",
     workers: int = 1,
 ) -> None:
@@ -35,6 +37,7 @@ def warmup(
         task: ``model``, ``local`` SGD and ``warmup`` (config ``tasks``).
         seed: Seed of the run.
         encoder: Written: weights.
+        label: Of the task, whose methods may need one label per sample.
         device: auto, cpu or cuda.
         workers: Threads that train clients side by side.
 
@@ -42,6 +45,7 @@ def warmup(
     learning to project all the data").
     """
     held = setup.read_training(data, clients, poisoning)
+    check_wanted_labels(label, held.train)
     where = devices.choose(device)
     fed = setup.federation(
         held,

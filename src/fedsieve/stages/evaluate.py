@@ -19,7 +19,7 @@ from fedsieve.artifacts import (
     write_text,
 )
 from fedsieve.poisonings import probes
-from fedsieve.records import NOBODY, Dataset, Labels, Probe
+from fedsieve.records import Dataset, Labels, Probe, is_predicted
 from fedsieve.tidy import read_table
 from fedsieve.trust import ignored
 
@@ -137,7 +137,7 @@ def _local(own: np.ndarray, other: np.ndarray, shown: Shown) -> dict[str, Any]:
     ASSUME: the mean over all samples that were predicted; MCDFL's Figures 5 and 6 show the mean
     over 10 clients of the same size, which is the same.
     """
-    seen, tested = own != NOBODY, other != NOBODY
+    seen, tested = is_predicted(own), is_predicted(other)
     return {
         "local_train": metrics.accuracy(own[seen], shown.held[seen]),
         "local_train_clean": metrics.accuracy(own[seen], shown.true[seen]),

@@ -16,7 +16,7 @@ from numpy.lib.npyio import NpzFile
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from fedsieve.artifacts import UNREADABLE
-from fedsieve.checks import check_learnable, described
+from fedsieve.checks import check_learnable, check_names, described
 from fedsieve.errors import InputError, wrong
 from fedsieve.records import Dataset, Images
 
@@ -121,6 +121,7 @@ def _names(path: Path, n_names: int, given: list[str] | None) -> tuple[str, ...]
     names = tuple(str(name) for name in (range(n_names) if given is None else given))
     if len(set(names)) != n_names or len(names) != n_names:
         raise wrong(path, "class_names", str(given), f"{n_names} different names")
+    check_names(path, "class_names", names)
     return names
 
 

@@ -5,6 +5,7 @@ Types, shapes and ranges alone, since it happens in every round; ``tests/contrac
 """
 
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,13 @@ def check_labels(where: object, key: str, labels: np.ndarray, n_classes: int) ->
         raise wrong(where, key, f"values from {labels.min()} to {labels.max()}", f"0 to {top}")
 
 
+def check_names(where: object, key: str, names: Iterable[str]) -> None:
+    """Raise InputError for a name that is blank, or that no table and no figure can show."""
+    for name in names:
+        if not name.strip() or not name.isprintable():
+            raise wrong(where, key, ascii(name), "names of printable characters, none blank")
+
+
 def check_receipt(where: object, files: Any) -> dict[str, str]:
     """Return what ``fetch`` of a data set returned, names of files and their checksums."""
     if not isinstance(files, dict) or not all(isinstance(s, str) for s in files.values()):
@@ -73,6 +81,7 @@ def _check_split(where: str, split: str, data: Dataset) -> None:
     texts = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
     if not texts or len(set(names)) != len(names):
         raise wrong(where, f"{split} classes", reprlib.repr(names), "a tuple of different texts")
+    check_names(where, f"{split} classes", names)
     shape = np.shape(images)
     if len(shape) != 4 or not np.prod(shape):
         wanted = "uint8 [samples, channels, height, width], none of them 0"

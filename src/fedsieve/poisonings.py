@@ -1,5 +1,7 @@
 """Build the ground truth of a poisoned training set: what every attack shares."""
 
+import re
+import reprlib
 from collections.abc import Collection, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -11,6 +13,10 @@ from fedsieve import registry
 from fedsieve.checks import check_array, check_labels, described
 from fedsieve.errors import InputError, wrong
 from fedsieve.records import Dataset, Images, Labels, Poisoning, Predictions, Probe
+
+
+_KIND = re.compile(r"[\w+-]+")
+"""What a kind of poison may be called: names of columns, arrays and metrics are made of it."""
 
 
 def empty(data: Dataset) -> Poisoning:
@@ -107,6 +113,9 @@ def check_probes(where: object, probes: Any, test: Dataset) -> dict[str, Probe]:
     if not isinstance(probes, dict) or not all(isinstance(p, Probe) for p in probes.values()):
         raise wrong(where, "probe", described(probes), "a dict of a Probe for each kind of poison")
     for kind, probe in probes.items():
+        if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+            wanted = "kinds of poison named by letters, digits and any of _ + -"
+            raise wrong(where, "probe", reprlib.repr(kind), wanted)
         _check_probe(f"{where}: probe: {kind}", probe, test)
     return probes
 

@@ -22,7 +22,7 @@ def unpredicted(n_classes: int, n_samples: int) -> UInt[np.ndarray, " samples"]:
 
 
 def is_predicted(classes: UInt[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
-    """Whether a model predicted each sample: all but the greatest number of the type are classes."""
+    """Whether each sample was predicted: the greatest number of the type is no class."""
     return classes != np.iinfo(classes.dtype).max
 
 

@@ -36,7 +36,10 @@ EVENTS = {
 }
 """What is said of a cell beside its number, and what that means."""
 
-_TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
+_TEX_ESCAPES = str.maketrans(
+    {sign: f"\\{sign}" for sign in "%_&#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 _TEX_SYMBOLS = str.maketrans(
     {UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$", COUNTS: r"\S{}"}
     # in LaTeX's default encoding they are inverted marks
@@ -60,8 +63,8 @@ def to_markdown(table: pd.DataFrame, note: str, marks: Mapping[str, str] = NOTHI
     columns = [c if isinstance(c, str) else " ".join(c) for c in table.columns]
     body = table.set_axis(columns, axis=1).reset_index()
     align = ["left"] * table.index.nlevels + ["right"] * len(columns)
-    rows = body.to_numpy().tolist()
-    text = tabulate(rows, [*map(str, body)], "pipe", colalign=align, disable_numparse=True)
+    lines = [[str(c).replace("|", r"\|") for c in line] for line in (body, *body.to_numpy())]
+    text = tabulate(lines[1:], lines[0], "pipe", colalign=align, disable_numparse=True)
     return f"{text}\n\n{note}\n"
 
 

@@ -43,17 +43,18 @@ def labels_of(case, n):
 
 
 def grid_of(case):
-    n = 1 if case == "single" else 3
+    n = {"single": 1, "names": len(NAMES)}.get(case, 2)
     grid = {axis: [label(case)] for axis in ("task", "partition")}
     grid |= {axis: labels_of(case, n) for axis in ("attack", "defense")}
-    return grid | {"ratio": [0.25, 0.5][: 1 + (case != "single")], "seed": [1, 2][:1]}
+    return grid | {"ratio": [0.25] if case in ("single", "names") else [0.25, 0.5], "seed": [1]}
 
 
 def values_of(case, metrics):
     """Values of every run, none of them of these metrics where there is nothing to show."""
     grid = grid_of(case)
+    place = grid["task"] + grid["partition"]
     rows = [
-        dict(zip(LABELS, (grid["task"][0], grid["partition"][0], attack, ratio, defense)))
+        dict(zip(LABELS, (*place, attack, ratio, defense), strict=True))
         | {"seed": 1, "metric": metric, "value": np.nan if case == "unknown" else 0.5}
         for attack in grid["attack"]
         for ratio in grid["ratio"]

@@ -178,20 +178,19 @@ def draw(drawing: Callable[[], Figure], *paths: Path) -> None:
         save(drawing(), *paths)
     except (InputError, OSError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, a run is worth more than a picture
+    except Exception as error:
         traceback.print_exc()
         save(blank(f"This figure cannot be drawn: {type(error).__name__}: {error}"), *paths)
 
 
 def save(figure: Figure, *paths: Path) -> None:
     """Write a figure as PDF, PNG or SVG; the same figure gives the same bytes."""
-    settings = {"svg.hashsalt": "fedsieve", "text.parse_math": False}
     dpi = min(150, MOST_PIXELS / max(figure.get_size_inches()))
     for path in paths:
         metadata = _METADATA[path.suffix]
         with (
             replacing(path) as partial,
-            matplotlib.rc_context(settings),
+            matplotlib.rc_context({"svg.hashsalt": "fedsieve", "text.parse_math": False}),
             warnings.catch_warnings(),
         ):
             # a box stands for a character that the font lacks

@@ -14,7 +14,6 @@ from fedsieve.checks import check_array, check_labels, described
 from fedsieve.errors import InputError, wrong
 from fedsieve.records import Dataset, Images, Labels, Poisoning, Predictions, Probe
 
-
 _KIND = re.compile(r"[\w+-]+")
 """What a kind of poison may be called: names of columns, arrays and metrics are made of it."""
 

@@ -14,6 +14,7 @@ MODULES = sorted(
 )
 ORDER = [
     "errors",
+    "notices",
     "records",
     "rng",
     "artifacts",

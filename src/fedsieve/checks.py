@@ -101,12 +101,12 @@ def check_learnable(where: object, train: Dataset, test: Dataset) -> None:
             raise wrong(where, key, "no image with exactly one of the labels", "at least one")
     if len(train.classes) < 2 and not train.multi_label:
         raise wrong(where, "train_labels", "one class", "at least two")
-    if unseen := np.flatnonzero(_present(test) & ~_present(train)).tolist():
+    if unseen := np.flatnonzero(present(test) & ~present(train)).tolist():
         names = [train.classes[number] for number in unseen]
         raise wrong(where, "test_labels", f"classes {names}", "only classes that train_labels has")
 
 
-def _present(data: Dataset) -> Bool[np.ndarray, " classes"]:
+def present(data: Dataset) -> Bool[np.ndarray, " classes"]:
     """Whether each class has a sample."""
     if data.multi_label:
         return np.any(data.labels, axis=0)

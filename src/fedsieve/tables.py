@@ -30,6 +30,7 @@ UNDEFINED = "\N{EN DASH}"
 _PAPER = {
     "accuracy": "accuracy",
     "accuracy_trivial": "accuracy of no",
+    "accuracy_majority": "accuracy of majority",
     "auc": "AUC",
     "asr": "ASR",
     "asr_floor": "ASR floor",
@@ -59,9 +60,19 @@ _TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION | _SCREENING
 _UNITS = {"sanitization.megabytes": (1, "MB"), "sanitization.vanished": (1, "classes")}
 """Factor and unit of what is no rate."""
 
-MARKS = {"outside_domain": "*", "diverged": "!"}
-"""Marks of a cell, by the share of rounds that earns it: a defense outside its own conditions, a
-model whose training diverged."""
+MARKS = {
+    "outside_domain": "*",
+    "diverged": "!",
+    "no_attack": "\N{EMPTY SET}",
+    "partial_attack": "~",
+    "unprobed": "#",
+    "clean_fails": "^",
+}
+"""Marks of a cell, by the metric that earns it where it is above 0: a defense outside its own
+conditions, a model whose training diverged; the rest as in ``stages.evaluate``."""
+
+UNMEASURED = MARKS["no_attack"] + MARKS["unprobed"]
+"""Marks that say why a number is undefined."""
 
 RIGHT = "="
 """Mark of a cell whose defense assumes the true number of malicious clients, and is not told it."""
@@ -71,7 +82,7 @@ UNLIKE = "?"
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
-_NO_DEFENSE = ("asr_floor", "accuracy_trivial")
+_NO_DEFENSE = ("asr_floor", "accuracy_trivial", "accuracy_majority")
 """Metrics that are the same under every defense."""
 
 
@@ -150,9 +161,15 @@ def detection_note(summary: pd.DataFrame) -> str:
 
 def paper_note(summary: pd.DataFrame) -> str:
     """Caption of ``paper_table``: what its cells are, and over how many seeds."""
+    trivial = {
+        "accuracy_trivial": " Accuracy of no: of a model that answers no to every label.",
+        "accuracy_majority": " Of majority: of one that answers yes to labels of most images.",
+    }
+    known = set(summary["metric"])
     return (
         f"{_cells_are(_of(summary, _PAPER))} ASR: attack success rate; its floor is that of a "
         "model trained without the attack. Ratio: share of malicious clients."
+        + "".join(text for metric, text in trivial.items() if metric in known)
     )
 
 
@@ -182,7 +199,7 @@ def _layout(
     factor = shown["metric"].map(lambda metric: _UNITS.get(metric, (100, "%"))[0])
     ends = spread(shown)
     numbers = (factor * column for column in (shown["mean"], ends["low"], ends["high"]))
-    texts = [cell(*row) for row in zip(*numbers, _marks_of(shown, marked), strict=True)]
+    texts = [cell(*row) for row in zip(*numbers, marks_of(shown, marked), strict=True)]
     cells = shown.assign(cell=texts, measure=shown["metric"].map(_title))
     table = cells.pivot(index=index, columns=columns, values="cell").fillna(UNDEFINED)
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
@@ -231,13 +248,20 @@ def _right(summary: pd.DataFrame, told: Mapping[str, str]) -> pd.Series:
     return rows & (summary["least"] == assumed) & (summary["greatest"] == assumed)
 
 
-def _marks_of(shown: pd.DataFrame, marked: Mapping[tuple[Any, ...], str]) -> list[str]:
+def marks_of(shown: pd.DataFrame, marked: Mapping[tuple[Any, ...], str]) -> list[str]:
     """Marks of each row: those of its defense, unless the number is not of it, and its own."""
     labels = shown[LABELS].itertuples(index=False, name=None)
     return [
-        ("" if metric.startswith(_NO_DEFENSE) else marked.get(row, "")) + UNLIKE * bool(apart)
+        marks_at(metric, marked.get(row, "")) + UNLIKE * bool(apart)
         for row, metric, apart in zip(labels, shown["metric"], split(shown), strict=True)
     ]
+
+
+def marks_at(metric: str, marked: str) -> str:
+    """Those of a defense's marks in a scenario that concern one metric."""
+    if metric.startswith(_NO_DEFENSE):
+        return ""
+    return marked if metric.startswith("asr") else marked.replace(MARKS["unprobed"], "")
 
 
 def _without_lone_kinds(shown: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +298,7 @@ def _metric_order(metric: str) -> tuple[int, bool]:
 def cell(mean: float, low: float = float("nan"), high: float = float("nan"), mark: str = "") -> str:
     """Write a mean with its marks, and the ends of its interval or runs, if there are any."""
     if np.isnan(mean):
-        return UNDEFINED
+        return UNDEFINED + "".join(sign for sign in mark if sign in UNMEASURED)
     return number(mean) + mark + ("" if np.isnan(low + high) else f" {ends(low, high)}")
 
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from fedsieve import blocks, claim_settings, grids, provenance, registry, settings
 from fedsieve.errors import InputError
+from fedsieve.notices import SIGN, told
 
 NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
 """The files that the configuration comes from, for messages."""
@@ -57,6 +58,9 @@ SCENARIO = f"{POISONED}/{{defense}}"
 UNDEFENDED = f"{PARTITIONED}/{grids.UNATTACKED}/ratio0/none"
 
 SCREENED = f"{POISONED}/{{trained}}/screen/{{detection}}/round{{after_round}}.npz"
+
+WITH_WARNINGS = f" && (grep '^{SIGN}' {{log}} >&2 || true)"
+"""End of a command whose log may hold warnings, which the terminal then shows as well."""
 
 ENVIRONMENT = "../../envs/fedsieve.yaml"
 CAPTIONS = ROOT / "workflow/report"
@@ -597,6 +601,16 @@ def headline():
     """Text for the terminal once a run is done: the numbers, and where to look further."""
     lines = [Path(f"results/tables/{grid}.txt") for grid in config["run"]]
     return "\n".join(path.read_text() for path in lines if path.exists())
+
+
+def warnings():
+    """Text for the terminal once a run is done: what is not as it may be meant, from the logs."""
+    logs = [
+        pattern.format(**s)
+        for pattern in (f"{TASK}/data.log", f"{POISONED}/poison.log")
+        for s in grids.scenarios(*(config["grids"][g] for g in config["run"]))
+    ]
+    return told(Path(log) for log in dict.fromkeys(logs))
 
 
 def hindrance():

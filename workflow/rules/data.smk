@@ -31,6 +31,7 @@ rule data:
     shell:
         "python -m fedsieve data --dataset {params.dataset:q} --root ${{FEDSIEVE_DATA:-results/raw}}"
         " --receipt {input} --max-samples {params.max_samples} --data {output} > {log} 2>&1"
+        + WITH_WARNINGS
 
 
 rule partition:

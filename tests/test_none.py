@@ -214,3 +214,19 @@ def test_screenings_with_nobody_to_find_are_marked():
     assert clients.table(frame, []).to_numpy().tolist() == [[f"{UNDEFINED}∅", "1.000 (1.00)"]]
     assert "∅: in some run no malicious client poisoned anything" in clients.note(frame)
     assert "∅" not in clients.note(frame[frame["ratio"] == 0.5])
+
+
+def test_classes_that_the_data_lack_are_named_before_anything_runs(ran, capsys):
+    ran(RARE, max_samples=6, test=[1, 2])
+    said = [text for text in capsys.readouterr().out.splitlines() if " image of " in text]
+    assert [text.split("data.npz: ")[1] for text in said] == [
+        "no training image of 1 of 3 classes ('0'); an attack on one cannot work",
+        "no test image of 1 of 3 classes ('0'); an attack on one cannot work",
+    ]
+
+
+def test_what_answering_the_more_frequent_to_every_label_scores_is_told_where_it_is_more(ran):
+    rows = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [0, 0, 0]] * 6)
+    found, _ = ran(rows, test=rows)
+    assert found["accuracy_trivial"] == pytest.approx(7 / 12)
+    assert found["accuracy_majority"] == pytest.approx(9 / 12)

@@ -187,7 +187,7 @@ def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     marks = marks_of(shown, earned)
     texts = [cell(100 * mean, mark=mark) for mean, mark in zip(shown["mean"], marks, strict=True)]
     wide = shown.assign(text=texts).pivot(index=LABELS, columns="metric", values="text")
-    wide = wide.reindex(columns=["accuracy", "asr"]).fillna(UNDEFINED).reset_index()
+    wide = wide.reindex(columns=["accuracy", "asr"]).astype(object).fillna(UNDEFINED).reset_index()
     pairs = [_pair(a, b) for a, b in zip(wide["accuracy"], wide["asr"], strict=True)]
     table = wide.assign(cell=pairs).pivot(
         index="defense", columns=["ratio", "attack"], values="cell"

@@ -73,7 +73,8 @@ def caught(lines: Mapping[str, Mapping[str, Shown]], title: str) -> Figure:
             for ax, fate in zip(line, FATES, strict=True):
                 draw_shown(ax, fates[fate])
             line[0].annotate(
-                "\n".join(map(look.short, name.splitlines())), (0, 0.5), (-8, 0), "axes fraction", "offset points",
+                "\n".join(map(look.short, name.splitlines())),
+                (0, 0.5), (-8, 0), "axes fraction", "offset points",
                 ha="right", va="center", fontsize=8,
             )  # fmt: skip
         for ax, fate in zip(axes[0], FATES, strict=True):

@@ -29,7 +29,7 @@ def schema(tmp_path):
 
     def read(annotation):
         path = next(paths)
-        path.write_text(SOURCE.format(annotation=annotation))
+        path.write_text(SOURCE.format(annotation=annotation), encoding="utf-8")
         return annotations.schemas(path, ("build",))["parameter"]
 
     return read

@@ -471,3 +471,9 @@ def test_an_aggregator_cannot_change_the_record(plugin, stage, training, tmp_pat
 def test_a_model_offers_only_what_is_not_set_already(shape, options, remedy):
     with pytest.raises(InputError, match=re.escape(remedy)):
         cnn2.build(shape, 10, **options)
+
+
+@pytest.mark.parametrize("kind", ["a|b", "asr.flip", "$x$", "", "two words", 3])
+def test_a_kind_of_poison_whose_name_no_metric_can_have_is_refused(kind):
+    probe = Probe(np.array([0]), DATA.images[:1], 1)
+    refused("mine.py: probe: found", poisonings.check_probes, {kind: probe}, DATA)

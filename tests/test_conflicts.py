@@ -11,8 +11,8 @@ from fedsieve.errors import InputError
 from fedsieve.settings import check, complete
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
 
 
 def changed(**changes):

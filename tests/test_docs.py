@@ -322,6 +322,7 @@ FAULTS = {
     "unseen": ({"test_labels": np.arange(20) % 3}, {}),
     "not binary": ({f"{s}_labels": np.full((n, 2), 2) * [0, 1] for s, n in SIZES.items()}, {}),
     "names": ({}, {"class_names": ["normal", "normal"]}),
+    "name": ({}, {"class_names": ["normal", "a\n"]}),
     "checksum": ({}, {"sha256": "0" * 64}),
     "no file": ({}, {"file": "other.npz"}),
 }

@@ -141,5 +141,19 @@ def test_predictions_are_the_largest_logit_or_all_above_zero():
     assert (found.tolist(), found.dtype) == ([[0, 1, 1], [0, 0, 0]], np.uint8)
 
 
+@pytest.mark.parametrize(
+    ("n_classes", "kind"), [(2, "u1"), (256, "u1"), (257, "u2"), (65536, "u2"), (65537, "u4")]
+)
+def test_every_class_is_predicted_as_itself_however_many_there_are(n_classes, kind):
+    class Last(nn.Module):
+        def forward(self, _):
+            return torch.eye(n_classes)[-2:] if n_classes < 300 else torch.arange(n_classes)[None]
+
+    n = 2 if n_classes < 300 else 1
+    found = predict(Last(), images(n, 1, 2, 2), multi_label=False)
+    assert found.tolist() == list(range(n_classes))[-n:]
+    assert found.dtype == kind
+
+
 def test_a_client_without_samples_has_no_features():
     assert len(extract(model("cnn2", 1, 28, 28), images(0, 1, 28, 28), "conv1")) == 0

@@ -17,6 +17,7 @@ ORDER = [
     "paths",
     "locks",
     "ranges",
+    "notices",
     "records",
     "rng",
     "artifacts",

@@ -130,19 +130,19 @@ def test_modules_of_the_user_are_followed_and_installed_ones_are_not(tmp_path, m
     package = tmp_path / "fedsieve/attacks"
     package.mkdir(parents=True)
     (package / "mine.py").write_text(
-        "from . import _beside\nfrom ._other import f\nimport labtools.a"
+        "from . import _beside\nfrom ._other import f\nimport labtools.a", encoding="utf-8"
     )
-    (package / "_beside.py").write_text("from .. import errors")
-    (package / "_other.py").write_text("import json, numpy, packaged")
-    (tmp_path / "fedsieve/errors.py").write_text("")
+    (package / "_beside.py").write_text("from .. import errors", encoding="utf-8")
+    (package / "_other.py").write_text("import json, numpy, packaged", encoding="utf-8")
+    (tmp_path / "fedsieve/errors.py").write_text("", encoding="utf-8")
     lab = tmp_path / "lab/labtools"
     lab.mkdir(parents=True)
-    (lab / "__init__.py").write_text("from .b import x")
-    (lab / "a.py").write_text("A = 1")
-    (lab / "b.py").write_text("B = 1")
+    (lab / "__init__.py").write_text("from .b import x", encoding="utf-8")
+    (lab / "a.py").write_text("A = 1", encoding="utf-8")
+    (lab / "b.py").write_text("B = 1", encoding="utf-8")
     installed = tmp_path / "env/site-packages"
     installed.mkdir(parents=True)
-    (installed / "packaged.py").write_text("")
+    (installed / "packaged.py").write_text("", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'lab'}:{installed}")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     forget()
@@ -151,7 +151,7 @@ def test_modules_of_the_user_are_followed_and_installed_ones_are_not(tmp_path, m
     of_lab = {"labtools", "labtools.a", "labtools.b"}
     assert provenance.closure([mine]) == {mine, "fedsieve.errors"} | beside | of_lab
     before = provenance.digest(mine)
-    (lab / "b.py").write_text("B = 2")
+    (lab / "b.py").write_text("B = 2", encoding="utf-8")
     forget()
     assert provenance.digest(mine) != before
     forget()

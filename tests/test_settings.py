@@ -315,6 +315,34 @@ def test_each_judgement_has_its_layers_and_the_last_entry_goes_on():
     assert judgements({"features": "conv2", "before_rounds": [2]}) == [(2, ["conv2"])]
 
 
+PAIR = {"source": 3, "target": 2}
+IDLE = {
+    "label_flip": PAIR | {"poison_fraction": 0},
+    "backdoor": {"poison_fraction": 0.0},
+    "random_flip": {"poison_fraction": 0},
+    "hybrid": PAIR | {"flip_fraction": 0, "backdoor_fraction": 0.0},
+}
+
+
+def idle(use, monkeypatch, **parameters):
+    """Problems with an attack of the package that poisons nothing."""
+    monkeypatch.setattr(registry, "PACKAGE", ROOT / "src/fedsieve")
+    config = changed("attacks/flip-3to2", {"use": use} | parameters)
+    return [line for line in problems(config) if "poisons nothing" in line]
+
+
+@pytest.mark.parametrize("use", IDLE)
+def test_an_attack_that_poisons_no_share_of_anything_is_refused(use, monkeypatch):
+    (line,) = idle(use, monkeypatch, **IDLE[use])
+    assert line.startswith("attacks.flip-3to2.")
+    assert "fraction: 0 poisons nothing; give a larger share, or use 'unattacked'" in line
+
+
+def test_an_attack_may_leave_out_one_of_its_kinds(monkeypatch):
+    assert not idle("hybrid", monkeypatch, **PAIR, flip_fraction=0)
+    assert not idle("label_flip", monkeypatch, **PAIR)
+
+
 def test_ratio_zero_under_an_attack_is_a_scenario():
     check(changed("grids/one/ratio", [0]), SCHEMA)
 

@@ -461,3 +461,56 @@ def test_a_defense_that_is_told_label_counts_is_marked_beside_what_it_assumes():
     assert "none §" in text
     assert "§: is told the clients' label counts" in text
     assert "f: malicious clients in a cohort that the defense assumes" in text
+
+
+SEVERAL = summarize(
+    metrics_of(
+        ("flip", 0.25, "none", "accuracy", [0.8]),
+        ("flip", 0.25, "none", "accuracy_trivial", [0.75]),
+        ("flip", 0.25, "none", "accuracy_majority", [0.78]),
+    )
+)
+
+
+def test_tables_of_several_labels_per_image_name_what_looking_at_none_scores():
+    table, note = tables.paper_table(SEVERAL, ORDER), tables.paper_note(SEVERAL)
+    assert table.loc[("25 %", "none"), ("flip", "accuracy of no %")] == "75.0"
+    assert table.loc[("25 %", "none"), ("flip", "accuracy of majority %")] == "78.0"
+    assert "Accuracy of no: of a model that answers no to every label." in note
+    assert "accuracy 78.0" in "".join(rendering.headline(SEVERAL, ORDER))
+    (glance,) = overview.headline(SEVERAL, ORDER, {})
+    assert "accuracy 78.0" in glance["trivial"]
+    assert overview.results(SEVERAL, ORDER, {})["columns"][1] == "accuracy of no"
+
+
+def test_tables_of_one_label_per_image_have_no_word_of_it():
+    assert "Accuracy of no" not in tables.paper_note(SUMMARY)
+    assert "several labels" not in "".join(rendering.headline(SUMMARY, ORDER))
+
+
+ODD = ["a|b", "$x_1^2$ \\frac{", "<script>&", "5 % of #1 ~"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_name_breaks_no_form_of_a_table(name):
+    table = TABLE.rename(index={"fdsd": name}, level="defense")
+    table = table.rename(columns={"flip": name}, level="attack")
+    rows = rendering.to_markdown(table, name).splitlines()[: len(TABLE) + 2]
+    cells = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    assert cells == {TABLE.shape[1] + 3}
+    assert "<script>" not in rendering.to_html(table, name)
+    body = rendering.to_latex(table, name)
+    assert not re.search(r"(?<!\\)[#%_](?!\d)", body)
+
+
+def test_latex_compiles_whatever_the_names(pdflatex, tmp_path):
+    table = TABLE.rename(index=dict(zip(["none", "krum", "fdsd", "perfect"], ODD, strict=True)))
+    body = rendering.to_latex(table, " ".join(ODD))
+    document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
+    (tmp_path / "table.tex").write_text(
+        "\n".join([*document, r"\end{document}", ""]), encoding="utf-8"
+    )
+    made = subprocess.run(
+        [*pdflatex, "table.tex"], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
+    assert made.returncode == 0, made.stdout

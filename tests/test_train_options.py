@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from fedsieve import setup
 from fedsieve.artifacts import read_data, read_json, read_poisoning
 from fedsieve.errors import InputError
-from fedsieve.records import NOBODY
+from fedsieve.records import is_predicted
 
 MCDFL = {"use": "mcdfl", "hidden": 4, "quality": "direct", "before_rounds": [2, 6]}
 
@@ -43,7 +43,7 @@ def test_the_local_models_of_a_cohort_predict_their_clients_samples_alone(writte
         client = content["client"]
     for number, row in zip(predicted["rounds"], predicted["local"], strict=True):
         cohort = log[(log["round"] == number) & log["sampled"]]["client"]
-        np.testing.assert_array_equal(row != NOBODY, np.isin(client, cohort))
+        np.testing.assert_array_equal(is_predicted(row), np.isin(client, cohort))
 
 
 def test_each_client_of_a_cohort_has_an_even_share_of_the_test_set(written, predicted):
@@ -51,7 +51,7 @@ def test_each_client_of_a_cohort_has_an_even_share_of_the_test_set(written, pred
     cohort = pd.read_csv(written["clients_log"]).groupby("round")["sampled"].sum()
     for number, row in zip(predicted["rounds"], predicted["local_test"], strict=True):
         share = cohort[number] * len(test.labels) / 5
-        assert abs((row != NOBODY).sum() - share) < 4
+        assert abs(is_predicted(row).sum() - share) < 4
 
 
 def test_snapshots_hold_the_model_and_what_the_server_knows_but_no_clients_own_head(written):
@@ -94,12 +94,12 @@ def test_local_accuracy_is_scored_on_the_labels_held_and_on_the_true_ones(
     held = read_poisoning(written["poisoning"]).apply(train).labels
     assert rounds.index.tolist() == [2, 4, 5]
     for i, number in enumerate(rounds.index):
-        seen = predicted["local"][i] != NOBODY
+        seen = is_predicted(predicted["local"][i])
         said = predicted["local"][i][seen]
         assert rounds["local_train"][number] == pytest.approx((said == held[seen]).mean())
         clean = (said == train.labels[seen]).mean()
         assert rounds["local_train_clean"][number] == pytest.approx(clean)
-        tested = predicted["local_test"][i] != NOBODY
+        tested = is_predicted(predicted["local_test"][i])
         right = predicted["local_test"][i][tested] == test.labels[tested]
         assert rounds["local_test"][number] == pytest.approx(right.mean())
 

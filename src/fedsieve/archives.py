@@ -16,8 +16,9 @@ from numpy.lib.npyio import NpzFile
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from fedsieve.artifacts import UNREADABLE
-from fedsieve.checks import check_learnable, described
+from fedsieve.checks import check_learnable, check_names, described
 from fedsieve.errors import InputError, wrong
+from fedsieve.notices import warn
 from fedsieve.records import Dataset, Images
 
 LABELS = ("auto", "single", "multi")
@@ -67,8 +68,17 @@ def read_npz(
     if multi or columns > 1:
         _check_binary(path, table)
         n_names = columns
+        if labels == "auto" and (table.sum(axis=1) == 1).all():
+            warn(
+                f"{path}: every row of train_labels and test_labels has exactly one 1, as one-hot "
+                f"classes have; taken as {columns} labels of which an image may have several "
+                "(multi-label). Write labels: single for one class per image, or labels: multi"
+            )
     else:
         n_names = _count_classes(path, table, class_names)
+    if len(test_table) > len(train_table):
+        counts = f"{len(test_table)} in test_images, {len(train_table)} in train_images"
+        warn(f"{path}: more test than training samples ({counts}); are the two exchanged?")
     names = _names(path, n_names, class_names)[:first_labels]
     train = _dataset(train_images, train_table, names, multi)
     test = _dataset(test_images, test_table, names, multi)
@@ -79,7 +89,7 @@ def read_npz(
 def _read_split(path: Path, split: str) -> tuple[Images, Table]:
     """Read one split, its images as ``[samples, channels, height, width]``."""
     images, labels = _array(path, f"{split}_images"), _array(path, f"{split}_labels")
-    found = described(images)
+    found, given = described(images), images
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
@@ -92,8 +102,29 @@ def _read_split(path: Path, split: str) -> tuple[Images, Table]:
         raise wrong(path, f"{split}_labels", described(labels), wanted)
     if len(labels) != len(images):
         raise wrong(path, f"{split}_labels", described(labels), f"{len(images)} rows, as images")
+    _tell(f"{path}: {split}_images", given)
     table = labels.reshape(len(labels), -1).astype(np.int64)
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), table
+
+
+def _tell(where: str, images: np.ndarray) -> None:
+    """Say how images that may be meant otherwise are understood."""
+    found = described(images)
+    if images.ndim == 3 and images.shape[2] in (1, 3):
+        warn(
+            f"{where}: {found} taken as gray images of {images.shape[1]} x {images.shape[2]} pixels"
+        )
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        height, width, channels = images.shape[1:]
+        warn(
+            f"{where}: {found} taken as {height} x {width} pixels with channels last ({channels}); "
+            "where channels come first, store images.transpose(0, 2, 3, 1)"
+        )
+    if images.max() <= 1:
+        warn(
+            f"{where}: no pixel is above 1, and pixels go from 0 (black) to 255 (white); "
+            "where they are shares of white, store np.rint(255 * images).astype('uint8')"
+        )
 
 
 def _array(path: Path, key: str) -> np.ndarray:
@@ -121,6 +152,7 @@ def _names(path: Path, n_names: int, given: list[str] | None) -> tuple[str, ...]
     names = tuple(str(name) for name in (range(n_names) if given is None else given))
     if len(set(names)) != n_names or len(names) != n_names:
         raise wrong(path, "class_names", str(given), f"{n_names} different names")
+    check_names(path, "class_names", names)
     return names
 
 

@@ -100,7 +100,8 @@ def sanitization_bars(runs: pd.DataFrame, order: Sequence[str]) -> Figure:
         for ax, metric in zip(figure.subplots(2, 1, sharex=True), _REMOVED, strict=True):
             draw_bars(ax, shown[shown["metric"] == metric], scenarios, SCENARIO, style)
             ax.set_ylabel(_REMOVED[metric])
-        ax.set_xticks(range(len(scenarios)), map("\n".join, look.names(scenarios).values()))
+        named = ["\n".join(map(look.short, name)) for name in look.names(scenarios).values()]
+        ax.set_xticks(range(len(scenarios)), named)
         ax.set_xlabel("attack and share of malicious clients")
         look.legend(figure, list(style), _drawn(shown))
     return figure
@@ -118,6 +119,8 @@ def success_bars(runs: pd.DataFrame, order: Sequence[str]) -> Figure:
     shown = runs[runs["metric"].isin([*_END, *_REFERENCE.values()])].dropna(subset="value")
     style = _present(shown, order)
     metrics = [metric for metric in _END if metric in set(shown["metric"])]
+    if not metrics:
+        return look.blank("Neither accuracy nor attack success is defined in any run.")
     attacks = _attacks(shown, order)
     keys = [k for k in _SETTING if any(rows[k].nunique() > 1 for rows in attacks)] or ["ratio"]
     groups = [_groups(rows, keys) for rows in attacks]
@@ -229,7 +232,7 @@ def _groups(rows: pd.DataFrame, keys: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _name(value: str | float) -> str:
-    return value if isinstance(value, str) else percent(value)
+    return look.short(value) if isinstance(value, str) else percent(value)
 
 
 def _title(rows: pd.DataFrame, shown: pd.DataFrame, keys: Sequence[str]) -> str:

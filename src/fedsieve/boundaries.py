@@ -39,6 +39,8 @@ def boundary_map(
     """
     shown = values[values["attack"].isin(list(shares))]
     shown = shown.assign(share=shown["attack"].map(dict(shares)))
+    if not shown["metric"].isin(["asr", "asr_floor"]).any():
+        return look.blank("Attack success is defined in no run of a label flip.")
     asr, floor = (shown[shown["metric"] == metric] for metric in ("asr", "asr_floor"))
     rank = positions(order, asr["defense"])
     names = sorted(set(asr["defense"]), key=lambda name: rank[name])

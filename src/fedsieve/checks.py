@@ -7,6 +7,7 @@ Types, shapes and ranges alone, since it happens in every round; ``tests/contrac
 import json
 import os
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ def check_labels(where: object, key: str, labels: np.ndarray, n_classes: int) ->
         raise wrong(where, key, f"values from {labels.min()} to {labels.max()}", f"0 to {top}")
 
 
+def check_names(where: object, key: str, names: Iterable[str]) -> None:
+    """Raise InputError for a name that is blank, or that no table and no figure can show."""
+    for name in names:
+        if not name.strip() or not name.isprintable():
+            raise wrong(where, key, ascii(name), "names of printable characters, none blank")
+
+
 def check_receipt(where: object, files: Any) -> dict[str, str]:
     """Return what ``fetch`` of a data set returned, names of files and their checksums."""
     if not isinstance(files, dict) or not all(isinstance(s, str) for s in files.values()):
@@ -79,6 +87,7 @@ def _check_split(where: str, split: str, data: Dataset) -> None:
     texts = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
     if not texts or len(set(names)) != len(names):
         raise wrong(where, f"{split} classes", reprlib.repr(names), "a tuple of different texts")
+    check_names(where, f"{split} classes", names)
     shape = np.shape(images)
     if len(shape) != 4 or not np.prod(shape):
         wanted = "uint8 [samples, channels, height, width], none of them 0"
@@ -98,12 +107,12 @@ def check_learnable(where: object, train: Dataset, test: Dataset) -> None:
             raise wrong(where, key, "no image with exactly one of the labels", "at least one")
     if len(train.classes) < 2 and not train.multi_label:
         raise wrong(where, "train_labels", "one class", "at least two")
-    if unseen := np.flatnonzero(_present(test) & ~_present(train)).tolist():
+    if unseen := np.flatnonzero(present(test) & ~present(train)).tolist():
         names = [train.classes[number] for number in unseen]
         raise wrong(where, "test_labels", f"classes {names}", "only classes that train_labels has")
 
 
-def _present(data: Dataset) -> Bool[np.ndarray, " classes"]:
+def present(data: Dataset) -> Bool[np.ndarray, " classes"]:
     """Whether each class has a sample."""
     if data.multi_label:
         return np.any(data.labels, axis=0)

@@ -8,6 +8,7 @@ from jaxtyping import Int64
 
 from fedsieve import metrics
 from fedsieve.statistics import n_seeds, percent, positions
+from fedsieve.tables import MARKS, UNDEFINED
 
 FLAGS = "flags"
 """The decision of a detector's whole rule; its parts have the names that it records them by."""
@@ -17,6 +18,8 @@ YARDSTICK = "yardstick"
 fewer can hardly be told."""
 
 LEAST = 4
+
+NOBODY_TO_FIND = MARKS["no_attack"]
 
 
 def scores(
@@ -56,7 +59,8 @@ def yardstick(
 def table(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Lay out F1 by the share of malicious clients: its mean over seeds, and the least.
 
-    Where nobody is malicious, F1 is undefined: then the false positives, mean and most.
+    Where nobody is malicious, F1 is undefined: then the false positives, mean and most. Where a
+    run has nobody to find though some clients are called malicious, a mark says so.
 
     Returns:
         Text cells; rows (attack, round, model, detector, part), below task and partition where
@@ -68,7 +72,7 @@ def table(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     shown = shown[~((shown["ratio"] == 0) & (shown["detection"] == YARDSTICK))]
     rows = ["task", "partition", "attack", "after_round", "trained", "detection", "part"]
     groups = shown.groupby([*rows, "ratio"], sort=False)["value"]
-    cells = groups.agg(["mean", "min", "max", "count"]).reset_index()
+    cells = groups.agg(["mean", "min", "max", "count", "size"]).reset_index()
     cells["text"] = [_cell(row) for _, row in cells.iterrows()]
     kept = [r for r in rows if r not in ("task", "partition") or cells[r].nunique() > 1]
     ranks = positions(order, cells["attack"])
@@ -93,9 +97,22 @@ def note(frame: pd.DataFrame) -> str:
         "mcdfl_plus judges by an average of models only if it had a part in the run. "
         "mcdfl_plus, rowmix and label_histogram are told the clients' label counts. "
         f"Yardstick: finding just the clients with at least {LEAST} poisoned samples."
+        + _unfound(frame)
+    )
+
+
+def _unfound(frame: pd.DataFrame) -> str:
+    """What the mark means, where it is used."""
+    f1 = frame[(frame["metric"] == "f1") & (frame["ratio"] > 0)]
+    if not f1["value"].isna().any():
+        return ""
+    return (
+        f" {NOBODY_TO_FIND}: in some run no malicious client poisoned anything, so that there was "
+        "nobody to find."
     )
 
 
 def _cell(row: pd.Series) -> str:
     extreme = row["max"] if row["ratio"] == 0 else row["min"]
-    return f"{row['mean']:.3f} ({extreme:.2f})" if row["count"] else ""
+    mark = NOBODY_TO_FIND * (row["count"] < row["size"])
+    return f"{row['mean']:.3f}{mark} ({extreme:.2f})" if row["count"] else UNDEFINED + mark

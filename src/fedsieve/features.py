@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,13 +66,15 @@ def extract(model: nn.Module, images: Tensor, layer: str) -> Float[np.ndarray, "
 
 def predict(
     model: nn.Module, images: Tensor, *, multi_label: bool
-) -> UInt8[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]:
-    """Predicted class of each image, or 0/1 per class where labels are multiple."""
-    parts = [
-        (logits > 0 if multi_label else logits.argmax(dim=1)).to(torch.uint8)
-        for logits in _forward(model, model, images)
-    ]
-    return torch.cat(parts).numpy()
+) -> UInt[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]:
+    """Predicted class of each image, or 0/1 per class where labels are multiple.
+
+    Classes are of the smallest type that holds all of the network's.
+    """
+    logits = torch.cat(list(_forward(model, model, images)))
+    if multi_label:
+        return (logits > 0).to(torch.uint8).numpy()
+    return logits.argmax(dim=1).numpy().astype(np.min_scalar_type(logits.shape[1] - 1))
 
 
 def scores(model: nn.Module, images: Tensor) -> Float[np.ndarray, "samples classes"]:

@@ -79,6 +79,8 @@ def curves(
     column that is defined nowhere is left out.
     """
     columns = [c for c in columns if c in rounds and rounds[c].notna().any()]
+    if not columns:
+        return look.blank("None of the rates that this figure shows is defined in any run.")
     scenarios = look.scenarios(rounds, order)
     lines = _lines(scenarios)
     titles = {s: ", ".join(name) for s, name in look.names(scenarios).items()}
@@ -124,13 +126,15 @@ def draw_features(
 
 def _marker_scale(n_points: int) -> float:
     """Factor of the markers' area that keeps many points from covering each other."""
-    return min(1.0, 1000 / n_points)
+    return min(1.0, 1000 / max(n_points, 1))
 
 
 def features(
     panels: Sequence[tuple[str, Float[np.ndarray, "samples 2"], Sequence[str] | np.ndarray]],
 ) -> Figure:
     """Draw feature spaces beside each other, each below its title."""
+    if not panels:
+        return look.blank("Nobody is malicious, so there is no client to show.")
     width = min(len(panels), 3)
     height = -(-len(panels) // width)
     with matplotlib.rc_context(look.STYLE):

@@ -66,6 +66,8 @@ def draw_flags(ax: Axes, judged: Judged, judgement: str) -> None:
 
 def flags(runs: Sequence[Judged], title: str) -> Figure:
     """Draw what a sanitizer flags in each run, a line of panels from judgement to judgement."""
+    if not runs:
+        return look.blank("No run of this grid is one that this figure shows.")
     across = max(len(run.excess) for run in runs)
     n_cells = max(len(run.cells) for run in runs)
     n_clients = max(len(rates) for run in runs for rates in run.excess.values())

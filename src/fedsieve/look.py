@@ -4,7 +4,10 @@ Rates are fractions in frames and per cent on axes. ``order`` lists the labels o
 attacks as the config has them; a defense's place in it is its color in every figure.
 """
 
-from collections.abc import Iterable, Sequence
+import textwrap
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 
 from fedsieve.artifacts import replacing
+from fedsieve.errors import InputError
 from fedsieve.statistics import SCENARIO, percent, positions
 
 STYLE = {
@@ -26,8 +30,18 @@ STYLE = {
     "font.family": ["DejaVu Sans"],
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,
 }
-"""Settings under which every figure is drawn: ``with matplotlib.rc_context(STYLE)``."""
+"""Settings under which every figure is drawn: ``with matplotlib.rc_context(STYLE)``.
+
+Text is shown as it is: names of classes and labels are the user's, and dollars no formulas.
+"""
+
+LONGEST = 48
+"""Characters of a name that figures show; longer ones would leave no room for axes."""
+
+MOST_PIXELS = 16383
+"""Length of a picture's longest side, beyond which a page could not hold it as WebP."""
 
 _COLORS = [*(seaborn.color_palette("colorblind")[i] for i in (0, 1, 2, 3, 4, 5, 9)), "#6e6e6e"]
 _LINES = ["-", "--", ":", "-."]
@@ -87,7 +101,7 @@ def legend(figure: Figure, order: Sequence[str], title: str) -> None:
     handles: list[Any] = [tuple(found[name].values()) for name in names]
     figure.legend(
         handles,
-        names,
+        [short(name) for name in names],
         loc="outside lower center",
         ncols=_columns(names, figure.get_figwidth()),
         title=title,
@@ -102,7 +116,11 @@ def _columns(names: Sequence[str], width: float) -> int:
     fits = [
         n
         for n in range(2, min(len(names), 6) + 1)
-        if sum(0.75 + 0.07 * max(map(len, part)) for part in np.array_split(names, n)) < width
+        if sum(
+            0.75 + 0.07 * max(len(short(name)) for name in part)
+            for part in np.array_split(names, n)
+        )
+        < width
     ]
     return max(fits, default=1)
 
@@ -129,9 +147,52 @@ def statistic(frame: pd.DataFrame, drawn: str) -> str:
     return ", ".join([*single, drawn])
 
 
+def short(name: str, most: int = LONGEST) -> str:
+    """A name that fits a figure: beginning and end of one that is longer."""
+    end = most // 3
+    return (
+        name
+        if len(name) <= most
+        else f"{name[: most - end - 1]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
+    )
+
+
+def blank(reason: str) -> Figure:
+    """A picture that says why there is nothing to see in its place."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((6, 2.5))
+        figure.text(0.5, 0.5, textwrap.fill(reason, 75), ha="center", va="center", color="gray")
+    return figure
+
+
+def draw(drawing: Callable[[], Figure], *paths: Path) -> None:
+    """Draw a figure and write it; where it cannot be drawn, write a picture that says why.
+
+    So it costs nothing else: the other figures, the tables and the page do not wait for it. The
+    log has the traceback.
+
+    Raises:
+        InputError: as ``drawing`` does, and where the disk takes no file.
+    """
+    try:
+        save(drawing(), *paths)
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        save(blank(f"This figure cannot be drawn: {type(error).__name__}: {error}"), *paths)
+
+
 def save(figure: Figure, *paths: Path) -> None:
     """Write a figure as PDF, PNG or SVG; the same figure gives the same bytes."""
+    dpi = min(150, MOST_PIXELS / max(figure.get_size_inches()))
     for path in paths:
-        with replacing(path) as partial, matplotlib.rc_context({"svg.hashsalt": "fedsieve"}):
-            metadata = _METADATA[path.suffix]
-            figure.savefig(partial, format=path.suffix[1:], dpi=150, metadata=metadata)
+        metadata = _METADATA[path.suffix]
+        with (
+            replacing(path) as partial,
+            matplotlib.rc_context({"svg.hashsalt": "fedsieve", "text.parse_math": False}),
+            warnings.catch_warnings(),
+        ):
+            # a box stands for a character that the font lacks
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+            figure.savefig(partial, format=path.suffix[1:], dpi=dpi, metadata=metadata)

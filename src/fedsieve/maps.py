@@ -24,6 +24,9 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 """Models whose correlations are compared, from left to right."""
 
+_LONGEST = 16
+"""Characters that fit below the bar of a class."""
+
 _LARGEST = "#b2182b"
 _VALUES = "#0173b2"
 
@@ -79,7 +82,9 @@ def feature_maps(
         alike: Correlation of the two in each layer.
         table: The same over many pairs; see ``draw_correlations``.
     """
-    names = {list(pair)[-1]: classes}
+    if not all(np.isfinite(responses).all() for responses in pair.values()):
+        return look.blank("What the model says is no finite number: its training diverged.")
+    names = {list(pair)[-1]: [look.short(name, _LONGEST) for name in classes]}
     with matplotlib.rc_context(look.STYLE):
         figure = Figure((0.9 + 1.3 * len(pair), 5), layout="constrained")
         grid = figure.add_gridspec(3, len(pair), height_ratios=[1, 1, 1.1])

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int64
 
-from fedsieve.poisonings import carries
-from fedsieve.records import Labels, Partition, Poisoning, Predictions
+from fedsieve.poisonings import carries, poisoners
+from fedsieve.records import Labels, Partition, Poisoning, Predictions, Probe
 
 Rate = float | None
 
@@ -44,6 +44,52 @@ def attack_success(rates: Mapping[str, Rate]) -> Rate:
     return _rate(sum(defined), len(defined))
 
 
+def measurable(
+    poisoning: Poisoning, probes: Mapping[str, Probe], *, took_part: bool
+) -> frozenset[str]:
+    """Kinds of poison whose success a run can show: those that some sample was poisoned by.
+
+    All of them where nobody is malicious: such a run is a control.
+
+    Args:
+        poisoning: The ground truth.
+        probes: That of each kind of poison.
+        took_part: Whether an attacker took part.
+    """
+    if not len(poisoning.malicious):
+        return frozenset(probes)
+    return frozenset(poisoning.kind.tolist() if took_part else ())
+
+
+def shortcomings(
+    poisoning: Poisoning, partition: Partition, probes: Mapping[str, Probe], *, took_part: bool
+) -> dict[str, float]:
+    """What keeps a run under attack from being the experiment that was asked for, each as 1.
+
+    Args:
+        poisoning: The ground truth.
+        partition: Who holds which sample.
+        probes: That of each kind of poison.
+        took_part: Whether an attacker took part.
+
+    Returns:
+        ``no_attack``: nothing was poisoned, or nobody who poisoned took part. ``partial_attack``:
+        some malicious clients poisoned nothing, or nothing was poisoned by some kind of the attack.
+        ``unprobed``: no test image can show whether some kind succeeds. Those that hold alone, none
+        where nobody is malicious.
+    """
+    if not len(poisoning.malicious):
+        return {}
+    idle = len(poisoners(poisoning, partition)) < len(poisoning.malicious)
+    missing = not set(probes) <= set(poisoning.kind.tolist())
+    said = {
+        "no_attack": not took_part,
+        "partial_attack": took_part and (idle or missing),
+        "unprobed": any(not len(probe.samples) for probe in probes.values()),
+    }
+    return {name: 1.0 for name, so in said.items() if so}
+
+
 def sanitization(
     keep: Bool[np.ndarray, " samples"],
     poisoning: Poisoning,
@@ -62,13 +108,13 @@ def sanitization(
         ``recall``: share of the poisoned samples that is removed, and ``recall_<kind>`` for each
         kind of poison there is; ``precision``: share of the removed samples that is poisoned;
         ``removed_clean_share``: share of them that is clean; ``clean_lost``: share of all clean
-        samples that is removed; ``honest_lost``: the same at clients that are not malicious;
+        samples that is removed; ``honest_lost``: the same at clients that poison nothing;
         ``vanished``: classes that some sample carried in training and no kept sample does.
         A rate of no samples is None: recalls where nothing is poisoned, precision where nothing
         is removed, ``honest_lost`` where nobody is honest.
     """
     removed, poisoned = ~keep, poisoning.mask(len(keep))
-    honest = ~np.isin(partition.client, poisoning.malicious)
+    honest = ~np.isin(partition.client, poisoners(poisoning, partition))
     kinds = {
         f"recall_{kind}": _among(removed[poisoning.samples], poisoning.kind == kind)
         for kind in np.unique(poisoning.kind)
@@ -134,17 +180,17 @@ def client_detection(
         n_clients: Clients considered: all, or one cohort (then pass its part of ``malicious``).
 
     Returns:
-        ``precision`` (None where nobody is flagged), ``recall`` (None where nobody is malicious),
-        ``f1`` (None where both), ``false_positive_rate``: share of honest clients flagged (None
-        where nobody is honest), ``trusted_malicious_share``: share of clients not flagged that is
-        malicious (None where all are flagged).
+        ``precision`` (None where nobody is flagged), ``recall`` and ``f1`` (None where nobody is
+        malicious, so that there is nobody to find), ``false_positive_rate``: share of honest
+        clients flagged (None where nobody is honest), ``trusted_malicious_share``: share of clients
+        not flagged that is malicious (None where all are flagged).
     """
     caught = len(np.intersect1d(flagged, malicious))
     false, missed = len(flagged) - caught, len(malicious) - caught
     return {
         "precision": _rate(caught, len(flagged)),
         "recall": _rate(caught, len(malicious)),
-        "f1": _rate(2 * caught, 2 * caught + false + missed),
+        "f1": _rate(2 * caught, len(malicious) and 2 * caught + false + missed),
         "false_positive_rate": _rate(false, n_clients - len(malicious)),
         "trusted_malicious_share": _rate(missed, n_clients - len(flagged)),
     }

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fedsieve import look
 from fedsieve.grids import UNFINISHED
-from fedsieve.rendering import ORACLE, TOLD
+from fedsieve.rendering import ORACLE, TOLD, trivial
 from fedsieve.statistics import (
     LABELS,
     MALICIOUS_PER_COHORT,
@@ -25,7 +25,7 @@ from fedsieve.statistics import (
     split,
     spread,
 )
-from fedsieve.tables import MARKS, UNDEFINED, UNLIKE, ends, marks, number
+from fedsieve.tables import MARKS, UNDEFINED, UNLIKE, ends, marks, marks_at, number
 
 HIGHER = {"accuracy": True, "asr": False}
 """Measures of which the best is marked, and whether more is better."""
@@ -35,6 +35,8 @@ WORST = -1.0
 
 COLUMNS = {
     "accuracy": "accuracy",
+    "accuracy_trivial": "accuracy of no",
+    "accuracy_majority": "accuracy of majority",
     "auc": "AUC",
     "asr": "ASR",
     "asr_floor": "ASR floor",
@@ -110,7 +112,8 @@ def cells(summary: pd.DataFrame, told: Mapping[str, str]) -> dict[tuple[Any, ...
             100 * low,
             100 * high,
             (*labels, metric) in winners,
-            (marked.get(tuple(labels), "") if metric in HIGHER else "") + UNLIKE * apart,
+            (marks_at(metric, marked.get(tuple(labels), "")) if metric in HIGHER else "")
+            + UNLIKE * apart,
             metric == "asr",
         )
         for *labels, metric, mean, low, high, apart in shown.itertuples(index=False, name=None)
@@ -159,12 +162,16 @@ def headline(
     """Lay out accuracy and attack success: a table per task and partition, a row per defense.
 
     Returns:
-        Of each table its ``title``, ``panels`` with their measures, ``rows`` of cells, and
-        ``marks``, the most that a cell has. Where there are several panels, the first is the
-        worst case over them.
+        Of each table its ``title``; ``trivial``, without which accuracy says little; ``panels``
+        with their measures, ``rows`` of cells, and ``marks``, the most that a cell has. Where there
+        are several panels, the first is the worst case over them.
     """
     return [
-        {"title": f"{task}, {partition}", **_headline(part, order, told)}
+        {
+            "title": f"{task}, {partition}",
+            "trivial": " ".join(trivial(part)),
+            **_headline(part, order, told),
+        }
         for (task, partition), part in summary.groupby(["task", "partition"], sort=False)
     ]
 

@@ -1,6 +1,8 @@
 """Build the ground truth of a poisoned training set: what every attack shares."""
 
-from collections.abc import Collection, Sequence
+import re
+import reprlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -10,7 +12,10 @@ from jaxtyping import Bool, Int64
 from fedsieve import registry
 from fedsieve.checks import check_array, check_labels, described
 from fedsieve.errors import InputError, wrong
-from fedsieve.records import Dataset, Images, Labels, Poisoning, Predictions, Probe
+from fedsieve.records import Dataset, Images, Labels, Partition, Poisoning, Predictions, Probe
+
+_KIND = re.compile(r"[\w+-]+")
+"""What a kind of poison may be called: names of columns, arrays and metrics are made of it."""
 
 
 def empty(data: Dataset) -> Poisoning:
@@ -60,6 +65,33 @@ def merge(malicious: Int64[np.ndarray, " malicious"], parts: Sequence[Poisoning]
     )
 
 
+def poisoners(truth: Poisoning, held: Partition) -> Int64[np.ndarray, " poisoners"]:
+    """Malicious clients that changed a sample; the others hold what honest clients do."""
+    return np.intersect1d(truth.malicious, held.client[truth.samples])
+
+
+def shortcomings(truth: Poisoning, held: Partition, probes: Mapping[str, Probe]) -> Iterator[str]:
+    """Say what keeps the attack from being the one that was asked for."""
+    idle = np.setdiff1d(truth.malicious, poisoners(truth, held)).tolist()
+    if idle and not len(truth.samples):
+        yield (
+            "nothing is poisoned: no malicious client holds a sample that the attack changes, so "
+            "that there is no success to measure (\N{EMPTY SET} in tables); more samples, another "
+            "ratio or partition, or a larger share poisoned may help"
+        )
+    elif idle:
+        yield (
+            f"malicious clients that poison nothing: {', '.join(map(str, idle))}; they count as "
+            "honest (~ in tables)"
+        )
+    if len(truth.samples):
+        for kind in sorted(set(probes) - set(truth.kind.tolist())):
+            yield f"no sample is poisoned by {kind}, whose success is left out (~ in tables)"
+    if len(truth.malicious):
+        for kind in (kind for kind, probe in probes.items() if not len(probe.samples)):
+            yield f"no test image can show whether {kind} succeeds (# in tables)"
+
+
 def carries(labels: Predictions, label: int) -> Bool[np.ndarray, " samples"]:
     """Whether each sample has this label, be it the only one or one of several."""
     return labels == label if labels.ndim == 1 else labels[:, label] == 1
@@ -107,6 +139,9 @@ def check_probes(where: object, probes: Any, test: Dataset) -> dict[str, Probe]:
     if not isinstance(probes, dict) or not all(isinstance(p, Probe) for p in probes.values()):
         raise wrong(where, "probe", described(probes), "a dict of a Probe for each kind of poison")
     for kind, probe in probes.items():
+        if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+            wanted = "kinds of poison named by letters, digits and any of _ + -"
+            raise wrong(where, "probe", reprlib.repr(kind), wanted)
         _check_probe(f"{where}: probe: {kind}", probe, test)
     return probes
 

@@ -63,12 +63,13 @@ def separation(
 ) -> Separation:
     """Measure how far apart benign and malicious updates lie, whatever a detector makes of them.
 
-    Silhouette and accuracy are undefined unless there are both kinds, and three updates.
+    Silhouette and accuracy are undefined unless there are both kinds, and three updates that are
+    not all the same.
     """
     if len(points) == 0:
         return Separation(None, None, None)
     share = float(malicious.mean())
-    if share in (0, 1) or len(points) < 3:
+    if share in (0, 1) or len(points) < 3 or not np.ptp(points, axis=0).any():
         return Separation(None, None, max(share, 1 - share))
     fitted = LinearDiscriminantAnalysis().fit(points, malicious)
     return Separation(
@@ -81,19 +82,20 @@ def separation(
 def draw_quality(ax: Axes, clients: pd.DataFrame, ylabel: str = "data quality") -> None:
     """Draw the score of every client, by what it is, with a ring around those flagged.
 
-    Clients without a score are ticks on the axis.
+    Clients without a finite score are ticks on the axis.
 
     Args:
         clients: A row per client: ``client``, ``score``, and whether it is ``malicious`` and
             was ``flagged``.
     """
-    known = clients.dropna(subset="score")
+    has = np.isfinite(clients["score"].to_numpy(float))
+    known = clients[has]
     for name, style in TRUTH.items():
         rows = known[known["malicious"] == (name == "malicious")]
         ax.scatter(rows["client"], rows["score"], 13, label=name, linewidths=0, **style)
     rings = known[known["flagged"]]
     ax.scatter(rings["client"], rings["score"], 42, label="flagged", zorder=3, **_RING)
-    unknown = clients.loc[clients["score"].isna(), "client"]
+    unknown = clients.loc[~has, "client"]
     if len(unknown):
         on_axis = ax.get_xaxis_transform()
         (ticks,) = ax.plot(unknown, np.zeros(len(unknown)), "|", transform=on_axis, clip_on=False)
@@ -113,6 +115,8 @@ def quality(
             ``draw_quality``.
         order: Labels of attacks as the config has them.
     """
+    if clients.empty:
+        return look.blank("No client was screened before any round.")
     scenarios = look.scenarios(clients, order)
     titles = {s: f"{', '.join(name)} malicious" for s, name in look.names(scenarios).items()}
     attacks = list(dict.fromkeys(s[:3] for s in scenarios))
@@ -144,6 +148,8 @@ def draw_updates(ax: Axes, updates: Updates, measured: Separation) -> None:
 
 def updates(panels: Sequence[Updates], title: str) -> Figure:
     """Draw the updates of runs beside each other, at most ``PER_LINE``."""
+    if not panels:
+        return look.blank("No run under attack recorded updates that are finite numbers.")
     width = min(len(panels), PER_LINE)
     height = -(-len(panels) // width)
     with matplotlib.rc_context(look.STYLE):

@@ -4,24 +4,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt, UInt8
 
 from fedsieve.errors import InputError
 
 Labels = Int64[np.ndarray, " samples"] | UInt8[np.ndarray, "samples classes"]
 """Class of each sample, or 0/1 per class where a sample may have several (multi-label)."""
 
-Predictions = Labels | UInt8[np.ndarray, " samples"]
+Predictions = Labels | UInt[np.ndarray, " samples"]
 """Labels as a model gives them."""
-
-NOBODY = 255
-"""In place of a predicted class, for a sample that no model predicted."""
 
 DIVERGED = "diverged"
 """Name of the one array of a sanitizer's message where features are no numbers, since the network
 diverged. Nothing can be told by them: the sanitizer is not asked, and every client keeps all."""
 
 Images = UInt8[np.ndarray, "samples channels height width"]
+
+
+def unpredicted(n_classes: int, n_samples: int) -> UInt[np.ndarray, " samples"]:
+    """Predictions of samples that no model has predicted yet, with room for every class."""
+    kind = np.min_scalar_type(n_classes)  # one value more than there are classes
+    return np.full(n_samples, np.iinfo(kind).max, kind)
+
+
+def is_predicted(classes: UInt[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    """Whether each sample was predicted: the greatest number of the type is no class."""
+    return classes != np.iinfo(classes.dtype).max
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,19 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
-from fedsieve.statistics import LABELS, SPLIT, n_seeds, percent, positions, split
-from fedsieve.tables import MARKS, NOTHING, RIGHT, UNDEFINED, UNLIKE, cell, marks_of, sort
-from fedsieve.tables import marks as earned
+from fedsieve.statistics import LABELS, SPLIT, n_seeds, percent, positions
+from fedsieve.tables import (
+    MARKS,
+    NOTHING,
+    RIGHT,
+    UNDEFINED,
+    UNLIKE,
+    cell,
+    marks_of,
+    number,
+    sort,
+)
+from fedsieve.tables import marks as earned_marks
 
 WIDTH, HEIGHT = 100, 39
 """Columns and lines that the headline may fill in a terminal."""
@@ -33,22 +43,28 @@ EVENTS = {
     "in some round",
     MARKS["diverged"]: "training diverged in some run: its loss was no number any more",
     MARKS["unfinished"]: "not all runs are finished: some failed, or wait for something that did",
+    MARKS["no_attack"]: "no attack took place in some run: nothing was poisoned, or nobody who "
+    "poisoned took part; the run has no attack success",
+    MARKS["partial_attack"]: "the attack took place in part in some run: malicious clients that "
+    "poisoned nothing count as honest, a kind of poison that was not planted is left out",
+    MARKS["unprobed"]: "no test image can show in some run whether the attack, or a kind of it, "
+    "succeeds",
+    MARKS["clean_fails"]: "in some run the model trained without attack fails by itself: it gives "
+    "most images the class that the attacker wants, or is no better than the most frequent class",
     UNLIKE: f"runs differ by more than {100 * SPLIT:g} points, so that their mean says little",
 }
 """What is said of a cell beside its number, and what that means."""
 
-_URGENT = (MARKS["diverged"], MARKS["unfinished"])
-"""Marks of a cell that the lines for a terminal have, too."""
+_URGENT = "".join(sign for metric, sign in MARKS.items() if metric != "outside_domain")
+"""Marks of a cell that the headline shows, too: of experiments that are none, or not quite."""
 
-_TEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
+_TEX_ESCAPES = str.maketrans(
+    {sign: f"\\{sign}" for sign in "%_&#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 _TEX_SYMBOLS = str.maketrans(
-    {
-        UNDEFINED: "--",
-        MARKS["unfinished"]: r"\ldots{}",
-        ORACLE: r"$^\dagger$",
-        TOLD: r"$^\ddagger$",
-        COUNTS: r"\S{}",
-    }
+    {UNDEFINED: "--", ORACLE: r"$^\dagger$", TOLD: r"$^\ddagger$", COUNTS: r"\S{}"}
+    | {MARKS["no_attack"]: r"$\emptyset$", MARKS["unfinished"]: r"\ldots{}"}
     # in LaTeX's default encoding they are inverted marks
     | {"<": "$<$", ">": "$>$"}
 )
@@ -70,8 +86,8 @@ def to_markdown(table: pd.DataFrame, note: str, marks: Mapping[str, str] = NOTHI
     columns = [c if isinstance(c, str) else " ".join(c) for c in table.columns]
     body = table.set_axis(columns, axis=1).reset_index()
     align = ["left"] * table.index.nlevels + ["right"] * len(columns)
-    rows = body.to_numpy().tolist()
-    text = tabulate(rows, [*map(str, body)], "pipe", colalign=align, disable_numparse=True)
+    lines = [[str(c).replace("|", r"\|") for c in line] for line in (body, *body.to_numpy())]
+    text = tabulate(lines[1:], lines[0], "pipe", colalign=align, disable_numparse=True)
     return f"{text}\n\n{note}\n"
 
 
@@ -104,22 +120,31 @@ def headline(
     summary: pd.DataFrame, order: Sequence[str], marks: Mapping[str, str] = NOTHING
 ) -> list[str]:
     """Return accuracy and attack success rate of every defense as lines for a terminal."""
-    lines = []
+    lines, cells = [], ""
     for (task, partition), rows in summary.groupby(["task", "partition"], sort=False):
         seeds = n_seeds(rows.loc[rows["metric"] == "accuracy", "n"])
         lines += [
             f"{task}, {partition}: test accuracy / attack success rate in %, mean over {seeds}"
         ]
-        lines += _blocks(_marked(_pairs(rows, order), "", marks)[0])
+        lines += trivial(rows)
+        pairs = _pairs(rows, order)
+        cells += "".join(pairs.to_numpy().flat)
+        lines += _blocks(_marked(pairs, "", marks)[0])
     ran = set(summary["defense"])
-    apart = split(summary[summary["metric"].isin(["accuracy", "asr"])]).any()
-    found = "".join(earned(summary).values()) + UNLIKE * bool(apart)
-    signs = "".join(sign for sign in (*_URGENT, UNLIKE) if sign in found)
-    told = legend([mark for name, mark in marks.items() if name in ran], signs)
+    told = legend([mark for name, mark in marks.items() if name in ran], cells)
     room = HEIGHT - len(told)
     if len(lines) > room:
         lines[room - 1 :] = [f"... and {len(lines) - room + 1} more lines: see the tables"]
     return lines + told
+
+
+def trivial(rows: pd.DataFrame) -> list[str]:
+    """Say, in a line, what a model that looks at no image scores on several labels per image."""
+    found = rows[rows["metric"].isin(["accuracy_trivial", "accuracy_majority"])]
+    if found["mean"].isna().all():
+        return []
+    most = number(100 * found["mean"].max())
+    return [f"several labels per image: a model that looks at none has accuracy {most}"]
 
 
 def _marked(table: pd.DataFrame, note: str, marks: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
@@ -156,14 +181,14 @@ def _styler(table: pd.DataFrame, escape: str) -> Styler:
 def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Lay out rows (defense), columns (ratio, attack), cells "accuracy/ASR"."""
     shown = rows[rows["metric"].isin(["accuracy", "asr"])]
-    events = {
-        labels: "".join(sign for sign in _URGENT if sign in signs)
-        for labels, signs in earned(rows).items()
+    earned = {
+        labels: "".join(sign for sign in marked if sign in _URGENT)
+        for labels, marked in earned_marks(rows).items()
     }
-    marks = marks_of(shown, events)
+    marks = marks_of(shown, earned)
     texts = [cell(100 * mean, mark=mark) for mean, mark in zip(shown["mean"], marks, strict=True)]
     wide = shown.assign(text=texts).pivot(index=LABELS, columns="metric", values="text")
-    wide = wide.reindex(columns=["accuracy", "asr"]).fillna(UNDEFINED).reset_index()
+    wide = wide.reindex(columns=["accuracy", "asr"]).astype(object).fillna(UNDEFINED).reset_index()
     pairs = [_pair(a, b) for a, b in zip(wide["accuracy"], wide["asr"], strict=True)]
     table = wide.assign(cell=pairs).pivot(
         index="defense", columns=["ratio", "attack"], values="cell"
@@ -172,16 +197,18 @@ def _pairs(rows: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
 
 def _pair(accuracy: str, asr: str) -> str:
-    # numbers below each other, the marks behind
-    width = 5 + sum(map(asr.count, (*_URGENT, UNLIKE)))
-    return accuracy if asr.startswith(UNDEFINED) else f"{accuracy}/{asr:>{width}}"
+    if UNDEFINED in (asr, accuracy[:1]):
+        return accuracy
+    # numbers below each other, marks behind
+    width = 5 + len(asr) - len(asr.rstrip(_URGENT + UNLIKE))
+    return f"{accuracy}/{asr:>{width}}"
 
 
 def _blocks(table: pd.DataFrame) -> list[str]:
     """Write a table as aligned lines, in as many blocks of columns as the width asks for."""
     ratios, attacks = (table.columns.get_level_values(k) for k in ("ratio", "attack"))
     headers = [f"{a}\n{percent(r)}" for a, r in zip(attacks, ratios, strict=True)]
-    width = 2 + max(map(len, [*attacks, "100.0?/100.0?"]))
+    width = 2 + max(map(len, [*attacks, "100.0?/100.0?", *table.to_numpy().flat]))
     per_block = max(1, (WIDTH - max(map(len, table.index))) // width)
     lines = []
     for start in range(0, len(headers), per_block):

@@ -33,8 +33,11 @@ class Shown(NamedTuple):
 def mosaic(images: UInt8[np.ndarray, "shown channels height width"]) -> np.ndarray:
     """Set images beside each other: [height, width of all, channels], values from 0 to 1.
 
-    There is room for PER_FATE of them, white where there are fewer, and between them.
+    There is room for PER_FATE of them, white where there are fewer, and between them. Other
+    channels than one of gray or three of color are shown as their mean.
     """
+    if images.shape[1] not in (1, 3):
+        images = images.mean(axis=1, keepdims=True).astype(np.uint8)
     _, channels, height, width = images.shape
     found = np.ones((height, PER_FATE * (width + _GAP) - _GAP, channels))
     for i, image in enumerate(images):
@@ -46,7 +49,9 @@ def mosaic(images: UInt8[np.ndarray, "shown channels height width"]) -> np.ndarr
 def draw_shown(ax: Axes, shown: Shown) -> None:
     """Draw images in a line, below them their labels, above them how many there are."""
     width = shown.images.shape[-1]
-    ax.imshow(mosaic(shown.images).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    set_out = mosaic(shown.images)
+    picture = set_out[..., 0] if set_out.shape[-1] == 1 else set_out
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     for i, label in enumerate(shown.labels):
         center = i * (width + _GAP) + width / 2
         ax.annotate(
@@ -59,14 +64,17 @@ def draw_shown(ax: Axes, shown: Shown) -> None:
 
 def caught(lines: Mapping[str, Mapping[str, Shown]], title: str) -> Figure:
     """Draw a line for each run, in it the images of each of FATES."""
+    if not lines:
+        return look.blank("No run of this grid is one that this figure shows.")
     with matplotlib.rc_context(look.STYLE):
-        figure = Figure((9.5, 0.6 + 0.7 * max(len(lines), 1)), layout="constrained")
-        axes = figure.subplots(max(len(lines), 1), len(FATES), squeeze=False)
+        figure = Figure((9.5, 0.6 + 0.7 * len(lines)), layout="constrained")
+        axes = figure.subplots(len(lines), len(FATES), squeeze=False)
         for line, (name, fates) in zip(axes, lines.items(), strict=True):
             for ax, fate in zip(line, FATES, strict=True):
                 draw_shown(ax, fates[fate])
             line[0].annotate(
-                name, (0, 0.5), (-8, 0), "axes fraction", "offset points",
+                "\n".join(map(look.short, name.splitlines())),
+                (0, 0.5), (-8, 0), "axes fraction", "offset points",
                 ha="right", va="center", fontsize=8,
             )  # fmt: skip
         for ax, fate in zip(axes[0], FATES, strict=True):

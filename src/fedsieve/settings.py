@@ -3,6 +3,7 @@
 Imported by the Snakefile, hence the standard library and jsonschema only.
 """
 
+import contextlib
 import copy
 import itertools
 import os
@@ -127,7 +128,10 @@ def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
     structure = list(misfits(config, schema))
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
-    content = (_redefined, _folders, _paths, _plugins, _untold, _judgements, _unknown_labels)
+    content = (
+        *(_redefined, _folders, _paths, _plugins, _untold),
+        *(_idle_attacks, _judgements, _unknown_labels),
+    )
     found = itertools.chain(
         structure,
         *(find(full) for find in content),
@@ -297,6 +301,20 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
     run = config.get("run")
     for i, label in enumerate(run if isinstance(run, list) else ()):
         yield ("run", i), "grids", label
+
+
+def _idle_attacks(config: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield attacks that poison nothing, since each share that they have is 0."""
+    for name, attack in _entries(config, "attacks").items():
+        if attack.get("use") not in registry.available("attacks"):
+            continue
+        with contextlib.suppress(InputError):  # of a file that is none, told by ``_plugins``
+            path = registry.find("attacks", attack["use"])
+            taken, _ = registry.parameters(path, registry.CONTRACTS["attacks"])
+            shares = sorted(key for key in taken if key.endswith("fraction"))
+            if shares and all(attack.get(key) == 0 for key in shares):
+                nothing = f"0 poisons nothing; give a larger share, or use {UNATTACKED!r} in grids"
+                yield ("attacks", name, shares[0]), nothing
 
 
 def _judgements(config: Mapping[Any, Any]) -> Iterator[Problem]:

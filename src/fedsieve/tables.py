@@ -31,6 +31,7 @@ UNDEFINED = "\N{EN DASH}"
 _PAPER = {
     "accuracy": "accuracy",
     "accuracy_trivial": "accuracy of no",
+    "accuracy_majority": "accuracy of majority",
     "auc": "AUC",
     "asr": "ASR",
     "asr_floor": "ASR floor",
@@ -60,9 +61,21 @@ _TITLES = _PAPER | _DIFFERENCES | _SANITIZATION | _DETECTION | _SCREENING
 _UNITS = {"sanitization.megabytes": (1, "MB"), "sanitization.vanished": (1, "classes")}
 """Factor and unit of what is no rate."""
 
-MARKS = {"outside_domain": "*", "diverged": "!", UNFINISHED: "\N{HORIZONTAL ELLIPSIS}"}
-"""Marks of a cell, by the share of rounds, or of runs, that earns it: a defense outside its own
-conditions, a model whose training diverged, runs that are not finished."""
+MARKS = {
+    "outside_domain": "*",
+    "diverged": "!",
+    "no_attack": "\N{EMPTY SET}",
+    "partial_attack": "~",
+    "unprobed": "#",
+    "clean_fails": "^",
+    UNFINISHED: "\N{HORIZONTAL ELLIPSIS}",
+}
+"""Marks of a cell, by the metric that earns it where it is above 0: a defense outside its own
+conditions, a model whose training diverged, runs that are not finished; the rest as in
+``stages.evaluate``."""
+
+UNMEASURED = MARKS["no_attack"] + MARKS["unprobed"] + MARKS[UNFINISHED]
+"""Marks that say why a number is undefined."""
 
 RIGHT = "="
 """Mark of a cell whose defense assumes the true number of malicious clients, and is not told it."""
@@ -72,7 +85,7 @@ UNLIKE = "?"
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
-_NO_DEFENSE = ("asr_floor", "accuracy_trivial")
+_NO_DEFENSE = ("asr_floor", "accuracy_trivial", "accuracy_majority")
 """Metrics that are the same under every defense."""
 
 
@@ -151,9 +164,15 @@ def detection_note(summary: pd.DataFrame) -> str:
 
 def paper_note(summary: pd.DataFrame) -> str:
     """Caption of ``paper_table``: what its cells are, and over how many seeds."""
+    trivial = {
+        "accuracy_trivial": " Accuracy of no: of a model that answers no to every label.",
+        "accuracy_majority": " Of majority: of one that answers yes to labels of most images.",
+    }
+    known = set(summary["metric"])
     return (
         f"{_cells_are(_of(summary, _PAPER))} ASR: attack success rate; its floor is that of a "
         "model trained without the attack. Ratio: share of malicious clients."
+        + "".join(text for metric, text in trivial.items() if metric in known)
     )
 
 
@@ -254,9 +273,16 @@ def marks_of(shown: pd.DataFrame, marked: Mapping[tuple[Any, ...], str]) -> list
     """Marks of each row: those of its defense, unless the number is not of it, and its own."""
     labels = shown[LABELS].itertuples(index=False, name=None)
     return [
-        ("" if metric.startswith(_NO_DEFENSE) else marked.get(row, "")) + UNLIKE * bool(apart)
+        marks_at(metric, marked.get(row, "")) + UNLIKE * bool(apart)
         for row, metric, apart in zip(labels, shown["metric"], split(shown), strict=True)
     ]
+
+
+def marks_at(metric: str, marked: str) -> str:
+    """Those of a defense's marks in a scenario that concern one metric."""
+    if metric.startswith(_NO_DEFENSE):
+        return ""
+    return marked if metric.startswith("asr") else marked.replace(MARKS["unprobed"], "")
 
 
 def _without_lone_kinds(shown: pd.DataFrame) -> pd.DataFrame:
@@ -293,8 +319,7 @@ def _metric_order(metric: str) -> tuple[int, bool]:
 def cell(mean: float, low: float = float("nan"), high: float = float("nan"), mark: str = "") -> str:
     """Write a mean with its marks, and the ends of its interval or runs, if there are any."""
     if np.isnan(mean):
-        unfinished = MARKS[UNFINISHED]
-        return UNDEFINED + unfinished * (unfinished in mark)
+        return UNDEFINED + "".join(sign for sign in mark if sign in UNMEASURED)
     return number(mean) + mark + ("" if np.isnan(low + high) else f" {ends(low, high)}")
 
 

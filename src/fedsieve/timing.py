@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from fedsieve import look
 
@@ -42,9 +43,9 @@ def draw_stacked(ax: Axes, table: pd.DataFrame) -> None:
     for place, length, room in zip(y, end, spread, strict=True):
         text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": "small"}
         ax.annotate(f"{length:#.3g}", (length + room, place), (4, 0), **text)
-    ax.set_yticks(y, table.index)
+    ax.set_yticks(y, map(look.short, table.index))
     ax.set(xlabel="wall time per batch (ms)", ylim=(len(table) - 0.4, -0.6))
-    ax.set_xlim(0, 1.15 * (end + spread).max())
+    ax.set_xlim(0, 1.15 * (end + spread).max() or 1)  # no time at all is no length
     ax.grid(visible=False, axis="y")
 
 
@@ -56,15 +57,22 @@ def draw_parts(ax: Axes, table: pd.DataFrame) -> None:
             mean = table["mean"][part].where(lambda ms: ms > 0)
             ax.plot(mean, np.arange(len(table)), linestyle="none", label=part, **look_of)
     ax.set(xlabel="of that, beside local training (ms)", xscale="log")
+    for axis_of in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+        axis_of(LogFormatter())  # the default one writes formulas
 
 
 def batch_times(times: pd.DataFrame, order: Sequence[str], title: str) -> Figure:
     """Draw the time per batch of each defense: all of it, and what is not local training.
 
+    A defense under which no client trained on a batch is left out.
+
     Args:
         times: Seconds of each defense and part, and of part "all": ``mean`` and ``sd``.
     """
     table = 1000 * times.pivot(index="defense", columns="part", values=["mean", "sd"])
+    table = table[table["mean"]["all"].notna()]
+    if table.empty:
+        return look.blank("No client trained on a batch in any round.")
     table = table.loc[list(dict.fromkeys(n for n in [*order, *table.index] if n in table.index))]
     with matplotlib.rc_context(look.STYLE):
         figure = Figure((8, 1.4 + 0.22 * len(table)), layout="constrained")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fedsieve.archives import read_npz
 from fedsieve.datasets import npz
 from fedsieve.errors import InputError
+from fedsieve.notices import SIGN
 
 SINGLE = {"train_labels": [[0], [1], [1], [2]], "test_labels": [[2], [0]]}
 MULTI = {
@@ -240,3 +241,90 @@ def test_read_passes_the_task_on(tmp_path):
     write(tmp_path / "own.npz", MULTI)
     spec = {"labels": "single", "first_labels": 2, "class_names": ["cat", "dog", "owl"]}
     assert npz.read(tmp_path, file="own.npz", **spec)[0].classes == ("cat", "dog")
+
+
+ONE_HOT = {
+    "train_labels": [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 0]],
+    "test_labels": [[0, 1, 0], [0, 0, 1]],
+}
+
+
+def said(capsys):
+    """Warnings that were printed."""
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith(SIGN)]
+
+
+def bright(path, labels, shape=(5, 4)):
+    """An archive whose pixels are not all black."""
+    n = {split: len(labels[f"{split}_labels"]) for split in ("train", "test")}
+    images = {f"{s}_images": np.full((n[s], *shape), 200, np.uint8) for s in n}
+    return write(path, labels, **images)
+
+
+def test_one_hot_labels_are_taken_as_several_with_a_word_on_how_to_choose(path, capsys):
+    train, _ = read_npz(bright(path, ONE_HOT))
+    assert train.multi_label
+    [text] = said(capsys)
+    for word in (
+        str(path),
+        "exactly one 1",
+        "taken as 3 labels",
+        "labels: single",
+        "labels: multi",
+    ):
+        assert word in text
+
+
+@pytest.mark.parametrize("chosen", ["single", "multi"])
+def test_who_chooses_what_one_hot_labels_are_hears_nothing(path, capsys, chosen):
+    train, _ = read_npz(bright(path, ONE_HOT), labels=chosen)
+    assert train.multi_label == (chosen == "multi")
+    assert train.labels.shape[0] == 4  # single: as many images, none is dropped
+    assert not said(capsys)
+
+
+def test_an_archive_that_can_be_read_in_one_way_alone_is_read_without_a_word(path, capsys):
+    for labels in (SINGLE, MULTI):
+        read_npz(bright(path, labels))
+        assert not said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((3, 3, 3), ["3 x 3 pixels with channels last (3)", "transpose(0, 2, 3, 1)"]),
+        ((1, 28, 1), ["1 x 28 pixels with channels last (1)"]),
+        ((3, 5, 1), ["3 x 5 pixels with channels last (1)"]),
+        ((28, 3), ["gray images of 28 x 3 pixels"]),
+    ],
+)
+def test_images_whose_shape_may_mean_two_things_are_taken_with_a_word(path, capsys, shape, words):
+    read_npz(bright(path, SINGLE, shape))
+    texts = said(capsys)
+    assert all(any(word in text for text in texts) for word in words)
+
+
+def test_images_of_zeros_and_ones_are_said_to_be_nearly_black(path, capsys):
+    images = {
+        "train_images": np.ones((4, 5, 4), np.uint8),
+        "test_images": np.ones((2, 5, 4), np.uint8),
+    }
+    read_npz(write(path, **images))
+    assert ["no pixel is above 1" in text for text in said(capsys)] == [True, True]
+
+
+def test_more_test_than_training_samples_may_have_been_exchanged(path, capsys):
+    read_npz(bright(path, {"train_labels": [0, 1], "test_labels": [0, 1, 1]}))
+    [text] = said(capsys)
+    assert "are the two exchanged?" in text
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\x1b[31m", "a\x00"])
+def test_a_class_that_nothing_could_show_by_its_name_is_refused(path, name):
+    with pytest.raises(InputError, match=r"class_names: found .*wanted names of printable"):
+        read_npz(write(path), class_names=["cat", "dog", name])
+
+
+def test_odd_names_that_can_be_shown_are_taken(path):
+    names = ("$x_1$ \\frac{|}", "<b>&amp;</b>", "\N{GRINNING FACE}")
+    assert read_npz(write(path), class_names=list(names))[0].classes == names

@@ -104,6 +104,7 @@ from fedsieve import (
     settings,
 )
 from fedsieve.errors import InputError
+from fedsieve.notices import SIGN, told
 
 NAMED = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
 """The files that the configuration comes from, for messages."""
@@ -173,6 +174,9 @@ SCENARIO = f"{POISONED}/{{defense}}"
 UNDEFENDED = f"{PARTITIONED}/{grids.UNATTACKED}/ratio0/none"
 
 SCREENED = f"{POISONED}/{{trained}}/screen/{{detection}}/round{{after_round}}.npz"
+
+WITH_WARNINGS = f" && (grep '^{SIGN}' {{log:q}} >&2 || true)"
+"""End of a command whose log may hold warnings, which the terminal then shows as well."""
 
 ENVIRONMENT = "../../envs/fedsieve.yaml"
 CAPTIONS = ROOT / "workflow/report"
@@ -725,6 +729,16 @@ def headline():
     return "\n".join(
         path.read_text(encoding="utf-8") for path in lines if path.exists()
     )
+
+
+def warnings():
+    """Text for the terminal once a run is done: what is not as it may be meant, from the logs."""
+    logs = [
+        pattern.format(**s)
+        for pattern in (f"{TASK}/data.log", f"{POISONED}/poison.log")
+        for s in grids.scenarios(*(config["grids"][g] for g in config["run"]))
+    ]
+    return told(Path(log) for log in dict.fromkeys(logs))
 
 
 def hindrance():

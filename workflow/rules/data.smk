@@ -33,7 +33,7 @@ rule data:
         "python -m fedsieve data --dataset {params.dataset:q}"
         ' --root "${{FEDSIEVE_DATA:-results/raw}}"'
         " --receipt {input:q} --max-samples {params.max_samples:q} --label {wildcards.task:q}"
-        " --data {output:q} > {log:q} 2>&1"
+        " --data {output:q} > {log:q} 2>&1" + WITH_WARNINGS
 
 
 rule partition:

@@ -6,6 +6,7 @@ rule poison:
         f"{POISONED}/poisoning.npz",
     log:
         f"{POISONED}/poison.log",
+    priority: 1  # what is wrong with an attack is known before hours of training
     conda:
         ENVIRONMENT
     params:
@@ -14,7 +15,7 @@ rule poison:
     shell:
         "python -m fedsieve poison --data {input.data:q} --clients {input.clients:q}"
         " --attack {params.attack:q} --ratio {wildcards.ratio:q} --seed {wildcards.seed:q}"
-        " --poisoning {output:q} > {log:q} 2>&1"
+        " --poisoning {output:q} > {log:q} 2>&1" + WITH_WARNINGS
 
 
 rule warmup:

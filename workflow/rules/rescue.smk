@@ -133,11 +133,10 @@ def made_again(left_out):
             env={**os.environ, RESCUE: str(noted)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             encoding="utf-8",
         )
     if done.returncode:
-        print(done.stdout)
+        say(done.stdout)
     return not done.returncode
 
 

@@ -46,7 +46,7 @@ def batch_times(
     groups = seconds.groupby(["defense", "part"], sort=False)["seconds"]
     times = groups.agg(n="count", mean="mean", sd="std", min="min", max="max").reset_index()
     write_text(table, times.to_csv(index=False))
-    look.save(timing.batch_times(times, order, _title(grid, times)), *figures)
+    look.draw(lambda: timing.batch_times(times, order, _title(grid, times)), *figures)
 
 
 def per_batch(log: pd.DataFrame, record: dict[str, Any]) -> dict[str, float]:

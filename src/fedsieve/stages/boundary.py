@@ -28,4 +28,4 @@ def boundary(
     found = read_table(values)
     first = found[["task", "partition"]].iloc[0]
     own = (found[["task", "partition"]] == first).all(axis=1)
-    look.save(boundary_map(found[own], shares, order, n_clients), *figures)
+    look.draw(lambda: boundary_map(found[own], shares, order, n_clients), *figures)

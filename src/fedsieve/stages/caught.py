@@ -39,7 +39,7 @@ def caught(
         poisoned = truth.mask(len(keep))
         lines[name] = by_fate(clean, truth.apply(clean), keep, poisoned, int(labels["seed"]))
     first = ", ".join(grid[axis][0] for axis in ("task", "partition"))
-    look.save(samples.caught(lines, f"{first}, seed {grid['seed'][0]}"), *figures)
+    look.draw(lambda: samples.caught(lines, f"{first}, seed {grid['seed'][0]}"), *figures)
 
 
 def by_fate(

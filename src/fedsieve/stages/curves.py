@@ -20,5 +20,5 @@ def curves(
         columns: Those of the rounds to draw, from top to bottom; others are left out.
         figures: Written: the same figure in each format that the endings name.
     """
-    drawn = draw.curves(read_rounds(grid, files), order, columns)
-    look.save(drawn, *figures)
+    rounds = read_rounds(grid, files)
+    look.draw(lambda: draw.curves(rounds, order, columns), *figures)

@@ -7,8 +7,9 @@ import numpy as np
 
 from fedsieve import registry
 from fedsieve.artifacts import read_json, write_data
-from fedsieve.checks import check_splits, check_wanted_labels
+from fedsieve.checks import check_splits, check_wanted_labels, present
 from fedsieve.errors import InputError
+from fedsieve.notices import warn
 from fedsieve.records import Dataset
 from fedsieve.rng import stream
 
@@ -46,4 +47,9 @@ def data(
         rows = np.sort(stream(0, "subset").permutation(len(train.images))[:max_samples])
         train = Dataset(train.images[rows], train.labels[rows], train.classes)
     write_data(data, train, test)
+    for split, having in (("training", train), ("test", test)):
+        if absent := [having.classes[i] for i in np.flatnonzero(~present(having)).tolist()]:
+            shown = ", ".join(map(repr, absent[:5])) + ", ..." * (len(absent) > 5)
+            counts = f"{len(absent)} of {len(having.classes)} classes"
+            warn(f"{data}: no {split} image of {counts} ({shown}); an attack on one cannot work")
     print(f"{len(train.images)} training and {len(test.images)} test images")

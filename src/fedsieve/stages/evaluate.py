@@ -18,10 +18,13 @@ from fedsieve.artifacts import (
     write_json,
     write_text,
 )
-from fedsieve.poisonings import probes
-from fedsieve.records import DIVERGED, NOBODY, Dataset, Labels, Probe
+from fedsieve.poisonings import poisoners, probes
+from fedsieve.records import DIVERGED, Dataset, Labels, Probe, is_predicted
 from fedsieve.tidy import read_table
 from fedsieve.trust import ignored
+
+MOST = 0.5
+"""Success of a probe without any attack beyond which its success says little of one."""
 
 
 def evaluate(
@@ -47,7 +50,12 @@ def evaluate(
     ``accuracy_lost`` and ``asr_excess`` are differences to the run without attack and defense of
     the same seed, so that their interval over seeds is a paired one. Multi-label data also have
     ``auc``, the final model's macro AUC, and ``accuracy_trivial``: what answering no to every label
-    scores, 87.5 % where each image has one of eight, and without which accuracy says little.
+    scores, 87.5 % where each image has one of eight, and without which accuracy says little; where
+    most images carry some label, ``accuracy_majority``, what answering yes to such labels scores.
+
+    Malicious clients that poisoned nothing count as honest. What a run cannot measure is null, and
+    a number that says why is there, as in no other run (``metrics.shortcomings``,
+    ``_clean_fails``).
 
     Args:
         data, clients, poisoning: The data set, who holds it, and the ground truth.
@@ -65,20 +73,25 @@ def evaluate(
     train, test = read_data(data)
     truth, held = read_poisoning(poisoning), read_partition(clients)
     asked = probes(attack, test)
+    bad = poisoners(truth, held)
     predicted = read_arrays(predictions, None)
     said = predicted.pop("scores", None)
     numbers = predicted.pop("rounds")
     shown = Shown(truth.apply(train).labels, train.labels, test)
     log = read_table(clients_log)
+    took_part = _took_part(log, bad)
+    measured = metrics.measurable(truth, asked, took_part=took_part)
     curve = pd.DataFrame(
         [
-            _round({name: rows[i] for name, rows in predicted.items()}, shown, asked, attack)
+            _round(
+                {name: rows[i] for name, rows in predicted.items()}, shown, asked, measured, attack
+            )
             for i in range(len(numbers))
         ]
     )
     curve.insert(0, "round", numbers)
     last = curve.tail(last_rounds).mean().drop("round").astype(object)
-    flagging = _flagging(log, truth.malicious)
+    flagging = _flagging(log, bad, truth.malicious)
     write_text(rounds, curve.merge(flagging, "left", on="round").to_csv(index=False))
     final = {str(name): rate for name, rate in last.where(last.notna(), None).items()}
     clean = read_json(floor)
@@ -87,10 +100,14 @@ def evaluate(
         found["auc"] = metrics.macro_auc(said, test.labels)
         nothing = np.zeros_like(test.labels)
         found["accuracy_trivial"] = metrics.accuracy(nothing, test.labels)
+        if (frequent := train.labels.mean(axis=0) > 0.5).any():
+            found["accuracy_majority"] = metrics.accuracy(nothing + frequent, test.labels)
     last_flags = read_arrays(screened, None, finite=False)
-    found |= _detection(log, truth.malicious)
+    found |= _detection(log, bad)
     found["malicious_per_cohort"] = _malicious_per_cohort(log, truth.malicious)
-    found |= _screening(flagging, last_flags, truth.malicious)
+    found |= _screening(flagging, last_flags, bad)
+    found |= metrics.shortcomings(truth, held, asked, took_part=took_part)
+    found |= _clean_fails(clean, test)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if any(name.split(".")[-1] == DIVERGED for name in read_arrays(kept, None, finite=False)):
         found["diverged"] = 1.0
@@ -111,16 +128,44 @@ class Shown:
     test: Dataset
 
 
+def _took_part(log: pd.DataFrame, bad: np.ndarray) -> bool:
+    """Whether the server drew some attacker for some round, or a detector kept it from being so."""
+    attackers = log[log["client"].isin(bad)]
+    return bool((attackers["sampled"].astype(bool) | (attackers["benign"] == 0)).any())
+
+
+def _clean_fails(clean: dict[str, Any], test: Dataset) -> dict[str, float]:
+    """``clean_fails``: 1 where the model trained without attack and defense fails by itself.
+
+    It gives most images of a probe the class that the attacker wants, or is no better than one
+    that names the most frequent class every time. Nothing where it does not, or nobody attacks.
+    """
+    lost = [rate for name, rate in clean.items() if name.startswith("asr_floor")]
+    if not lost:
+        return {}
+    given_away = any(rate is not None and rate > MOST for rate in lost)
+    idle = not test.multi_label and clean["accuracy_unattacked"] <= _most_frequent(test)
+    return {"clean_fails": 1.0} if given_away or idle else {}
+
+
+def _most_frequent(test: Dataset) -> float:
+    """Share of the most frequent class."""
+    return float(np.bincount(test.labels).max() / len(test.labels))
+
+
 def _round(
     predicted: dict[str, np.ndarray],
     shown: Shown,
     probes: dict[str, Probe],
+    measured: frozenset[str],
     attack: dict[str, Any],
 ) -> dict[str, Any]:
     """Accuracy, success rates and source recall after one round."""
     test = shown.test
     rates = {
         kind: metrics.success_rate(predicted[f"probe.{kind}"], probe.wanted)
+        if kind in measured
+        else None
         for kind, probe in probes.items()
     }
     row = {"accuracy": metrics.accuracy(predicted["test"], test.labels)}
@@ -142,7 +187,7 @@ def _local(own: np.ndarray, other: np.ndarray, shown: Shown) -> dict[str, Any]:
     ASSUME: the mean over all samples that were predicted; MCDFL's Figures 5 and 6 show the mean
     over 10 clients of the same size, which is the same.
     """
-    seen, tested = own != NOBODY, other != NOBODY
+    seen, tested = is_predicted(own), is_predicted(other)
     return {
         "local_train": metrics.accuracy(own[seen], shown.held[seen]),
         "local_train_clean": metrics.accuracy(own[seen], shown.true[seen]),
@@ -151,12 +196,16 @@ def _local(own: np.ndarray, other: np.ndarray, shown: Shown) -> dict[str, Any]:
 
 
 def _differences(final: dict[str, Any], clean: dict[str, Any]) -> dict[str, Any]:
-    """What an attack achieves under this defense: accuracy lost, success above its floor."""
+    """What an attack achieves under this defense: accuracy lost, success above its floor.
+
+    None where its success is, as far as the floor is known.
+    """
     found = {"accuracy_lost": clean["accuracy_unattacked"] - final["accuracy"]}
     for name, low in clean.items():
         if name.startswith("asr_floor") and low is not None:
             kind = name.removeprefix("asr_floor")
-            found[f"asr_excess{kind}"] = final[f"asr{kind}"] - low
+            rate = final[f"asr{kind}"]
+            found[f"asr_excess{kind}"] = None if rate is None else rate - low
     return found
 
 
@@ -179,21 +228,25 @@ def _sanitization(scores: dict[str, Any], sent: int) -> dict[str, Any]:
     return {f"sanitization.{name}": score for name, score in renamed.items()}
 
 
-def _flagging(log: pd.DataFrame, malicious: np.ndarray) -> pd.DataFrame:
+def _flagging(log: pd.DataFrame, bad: np.ndarray, malicious: np.ndarray) -> pd.DataFrame:
     """Score the detector's flags in each round; nothing but the round's number without a detector.
 
-    ``malicious_share`` is that of the malicious among the cohort.
+    Args:
+        bad: Clients to find, those that poisoned something.
+        malicious: Clients whose share of the cohort is ``malicious_share``.
     """
     rows = []
     for number, part in log.groupby("round"):
-        bad = part["client"].isin(malicious)
         row: dict[str, Any] = {"round": number}
         if part["detected"].any():
-            flagged = np.flatnonzero(part["benign"] == 0)
-            scores = metrics.client_detection(flagged, np.flatnonzero(bad), len(part))
+            flagged, wanted = (
+                np.flatnonzero(mask) for mask in (part["benign"] == 0, part["client"].isin(bad))
+            )
+            scores = metrics.client_detection(flagged, wanted, len(part))
             row |= {f"detection.{name}": score for name, score in scores.items()}
         sampled = part["sampled"].astype(bool)
-        row["malicious_share"] = bad[sampled].mean() if sampled.any() else None
+        share = part.loc[sampled, "client"].isin(malicious).mean()
+        row["malicious_share"] = share if sampled.any() else None
         rows.append(row)
     return pd.DataFrame(rows)
 

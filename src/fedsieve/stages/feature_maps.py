@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from fedsieve import device, look, maps, setup
 from fedsieve.artifacts import read_data
@@ -48,6 +49,10 @@ def feature_maps(
     train, test = read_data(data)
     probe = probes(attack, test)["backdoor"]
     n = len(probe.samples)
+    if not n:
+        reason = "Every test image is of the target class, so that none can show the trigger."
+        look.save(look.blank(reason), *figures)
+        return
     chosen = np.linspace(0, n - 1, min(n, MAX_IMAGES)).astype(int)
     clean = torch.from_numpy(test.images[probe.samples[chosen]])
     patched = torch.from_numpy(probe.images[chosen])
@@ -56,15 +61,18 @@ def feature_maps(
     found = [correlations(network, clean, patched).numpy() for network in (poisoned, spared)]
     shown = int(found[0][:, -1].argsort()[len(chosen) // 2])
     pair = responses(poisoned, torch.stack([clean[shown], patched[shown]]))
-    drawn = maps.feature_maps(
-        {layer: values.numpy() for layer, values in pair.items()},
-        dict(zip(pair, found[0][shown].tolist(), strict=True)),
-        _table(found, list(pair)),
-        test.classes,
-        f"{_name(scenario)}, test image {probe.samples[chosen[shown]]}; "
-        f"bars: mean and sd over {len(chosen)}",
-    )
-    look.save(drawn, *figures)
+
+    def drawing() -> Figure:
+        return maps.feature_maps(
+            {layer: values.numpy() for layer, values in pair.items()},
+            dict(zip(pair, found[0][shown].tolist(), strict=True)),
+            _table(found, list(pair)),
+            test.classes,
+            f"{_name(scenario)}, test image {probe.samples[chosen[shown]]}; "
+            f"bars: mean and sd over {len(chosen)}",
+        )
+
+    look.draw(drawing, *figures)
 
 
 def _table(found: list[np.ndarray], layers: list[str]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from sklearn.decomposition import PCA
 
 from fedsieve import figures as draw
@@ -31,15 +32,26 @@ def feature_space(
     panels = []
     for i, attack in enumerate(attacks):
         truth, held = read_poisoning(poisonings[i]), read_partition(clients[i])
+        if not len(truth.malicious):
+            continue
         shown = int(truth.malicious[0])
         rows = held.rows(shown)
         view = read_view({"": views[i * per_attack + shown]}, shown)
-        points = PCA(2, svd_solver="full").fit_transform(view.features)
+        points = _plane(view.features)
         kept = read_verdict(keeps[i], len(held.client)).keep
         groups = _groups(truth.mask(len(held.client))[rows], kept[rows])
         panels.append((f"{attack}, client {shown}", points, groups))
-    drawn = draw.features(panels)
-    look.save(drawn, *figures)
+    look.draw(lambda: draw.features(panels), *figures)
+
+
+def _plane(features: Float[np.ndarray, "samples features"]) -> Float[np.ndarray, "samples 2"]:
+    """Features in the plane of their main axes; zeros along an axis that there is not."""
+    if len(features) < 2:
+        return np.zeros((len(features), 2))
+    axes = min(2, features.shape[1])
+    with np.errstate(invalid="ignore"):  # shares of no variance, where all features are the same
+        points = PCA(axes, svd_solver="full").fit_transform(features)
+    return np.pad(points, ((0, 0), (0, 2 - axes)))
 
 
 def _groups(poisoned: np.ndarray, keep: np.ndarray) -> np.ndarray:

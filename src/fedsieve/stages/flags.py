@@ -54,7 +54,8 @@ def flags(
     found = pd.concat(parts, ignore_index=True)[[*AXES, *COLUMNS]]
     write_text(table, found.to_csv(index=False))
     first = ", ".join(grid[axis][0] for axis in ("task", "partition"))
-    look.save(heatmaps.flags(drawn, f"{first}, {sanitizer}, seed {grid['seed'][0]}"), *figures)
+    title = f"{first}, {sanitizer}, seed {grid['seed'][0]}"
+    look.draw(lambda: heatmaps.flags(drawn, title), *figures)
 
 
 def excess(path: Path) -> dict[tuple[int, str], np.ndarray]:

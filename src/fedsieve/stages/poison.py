@@ -8,7 +8,8 @@ import numpy as np
 from fedsieve import registry
 from fedsieve.artifacts import read_data, read_partition, write_poisoning
 from fedsieve.grids import n_malicious
-from fedsieve.poisonings import check_poisoning, empty, merge, probes
+from fedsieve.notices import warn
+from fedsieve.poisonings import check_poisoning, empty, merge, probes, shortcomings
 from fedsieve.rng import stream
 
 
@@ -16,6 +17,9 @@ def poison(
     *, data: Path, clients: Path, attack: dict[str, Any], ratio: float, seed: int, poisoning: Path
 ) -> None:
     """Write what was poisoned, where and how: the ground truth.
+
+    Says so where that is nothing, or less than the configuration asks for, or where no test image
+    can show it.
 
     Args:
         data: The data set.
@@ -27,7 +31,7 @@ def poison(
     """
     train, test = read_data(data)
     where = registry.file_of("attacks", attack)
-    asked = set(probes(attack, test)) or None
+    asked = probes(attack, test)
     held = read_partition(clients)
     chosen = stream(seed, "malicious").permutation(held.n_clients)
     malicious = np.sort(chosen[: n_malicious(ratio, held.n_clients)])
@@ -36,9 +40,11 @@ def poison(
         rows = held.rows(client)
         rng, common = stream(seed, "poison", client), stream(seed, "poison")
         found = registry.bind("attacks", attack, "poison", rng=rng, common=common)(train, rows)
-        parts.append(check_poisoning(where, found, train, rows, asked))
+        parts.append(check_poisoning(where, found, train, rows, set(asked) or None))
     merged = merge(malicious, parts)
     write_poisoning(poisoning, merged)
     print("malicious clients:", *malicious)
     kinds, counts = np.unique(merged.kind, return_counts=True)
     print("poisoned samples:", dict(zip(kinds.tolist(), counts.tolist(), strict=True)))
+    for text in shortcomings(merged, held, asked):
+        warn(f"{poisoning.parent}: {text}")

@@ -41,6 +41,8 @@ def quality(
     for labels, path, poisoning in labeled(grid, logs, poisonings):
         log = read_table(path)
         number = _round(log, labels)
+        if number is None:
+            continue
         rows = log[log["round"] == number]
         malicious = rows["client"].isin(read_poisoning(poisoning).malicious)
         shown = pd.DataFrame(
@@ -54,14 +56,24 @@ def quality(
         parts.append(shown.assign(**labels))
         drawn.append(number)
     named = ", ".join([*(str(grid[axis][0]) for axis in ("task", "partition")), *grid["defense"]])
-    when = f"round {drawn[0]}" if len({*drawn}) == 1 else f"rounds {min(drawn)} to {max(drawn)}"
-    title = f"{named}, seed {grid['seed'][0]}, before {when}"
-    look.save(draw.quality(pd.concat(parts, ignore_index=True), order, title, score), *figures)
+    title = f"{named}, seed {grid['seed'][0]}, before {_when(drawn)}"
+    clients = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    look.draw(lambda: draw.quality(clients, order, title, score), *figures)
 
 
-def _round(log: pd.DataFrame, labels: dict[str, Any]) -> int:
-    """One of the rounds before which clients were screened, the same whenever it is asked for."""
+def _when(drawn: list[int]) -> str:
+    low, high = min(drawn, default=0), max(drawn, default=0)
+    return f"round {low}" if low == high else f"rounds {low} to {high}"
+
+
+def _round(log: pd.DataFrame, labels: dict[str, Any]) -> int | None:
+    """One of the rounds before which clients were screened, the same whenever it is asked for.
+
+    None where they were screened before none.
+    """
     screened = log.loc[log["screened"], "round"].unique()
+    if not len(screened):
+        return None
     late = screened[screened >= EARLIEST]
     choice = late if len(late) else screened[-1:]
     rng = stream(labels["seed"], "figure", labels["attack"], str(labels["ratio"]))

@@ -14,4 +14,5 @@ def sanitization_bars(*, values: Path, order: list[str], figures: list[Path]) ->
         order: Attacks and defenses in the order of groups and bars.
         figures: Written: the same figure in each format that the endings name.
     """
-    look.save(bars.sanitization_bars(read_table(values), order), *figures)
+    runs = read_table(values)
+    look.draw(lambda: bars.sanitization_bars(runs, order), *figures)

@@ -14,4 +14,5 @@ def success_bars(*, values: Path, order: list[str], figures: list[Path]) -> None
         order: Attacks and defenses in the order of panels and bars.
         figures: Written: the same figure in each format that the endings name.
     """
-    look.save(bars.success_bars(read_table(values), order), *figures)
+    runs = read_table(values)
+    look.draw(lambda: bars.success_bars(runs, order), *figures)

@@ -31,7 +31,7 @@ from fedsieve.errors import InputError
 from fedsieve.features import predict, scores
 from fedsieve.grids import n_malicious
 from fedsieve.poisonings import probes
-from fedsieve.records import DIVERGED, NOBODY, keeping
+from fedsieve.records import DIVERGED, keeping, unpredicted
 from fedsieve.rehearsal import rehearse
 from fedsieve.rng import stream
 from fedsieve.rounds import (
@@ -103,7 +103,8 @@ def train(
             [rounds, samples] after them; for multi-label data also ``scores`` [samples, classes]
             of the last model on the test set. With local models, what those that were trained in
             a round made of their clients' samples, ``local`` and ``local_test``, each of an even
-            share of the test set; 255 for samples of other clients.
+            share of the test set; the greatest number of their type, such as 255, for samples of
+            other clients.
         clients_log: Written: a row per round and client.
         kept: Written: the last verdict, ``keep`` and ``repaired``; ``sanitized``, whether a
             sanitizer gave it; ``bytes`` exchanged for it; and every judgement between rounds.
@@ -228,16 +229,17 @@ def _tested_locally(
     ASSUME: MCDFL spreads the test set evenly over the clients, too (section V-A); here at random.
     """
     share = stream(fed.seed, "test").permutation(np.arange(len(test)) % len(fed.rows))
-    local = np.full((1, len(fed.data.labels)), NOBODY, np.uint8)
-    local_test = np.full((1, len(test)), NOBODY, np.uint8)
+    local = unpredicted(fed.n_classes, len(fed.data.labels))
+    local_test = unpredicted(fed.n_classes, len(test))
     took_part = happened.cohort[happened.n_samples > 0]
     for client, values in zip(took_part, happened.trained, strict=True):
         fed.values.copy_(values)
         own, part = fed.rows[client], np.flatnonzero(share == client)
-        local[0, own] = predict(fed.model, fed.data.images[own], multi_label=False)
-        local_test[0, part] = predict(fed.model, test[part], multi_label=False)
+        local[own] = predict(fed.model, fed.data.images[own], multi_label=False)
+        local_test[part] = predict(fed.model, test[part], multi_label=False)
     fed.values.copy_(state.values)
-    return {"local": torch.from_numpy(local), "local_test": torch.from_numpy(local_test)}
+    found = {"local": local, "local_test": local_test}
+    return {name: torch.from_numpy(array)[None] for name, array in found.items()}
 
 
 def _snapshot(fed: Federation, state: ServerState) -> dict[str, Tensor]:

@@ -28,16 +28,17 @@ def updates(*, grid: dict[str, Any], files: str, poisonings: str, figures: list[
     panels = []
     for labels, path, poisoning in labeled(grid, files, poisonings):
         found = _last(read_arrays(path, None, finite=False))
-        if labels["attack"] == UNATTACKED or not np.isfinite(found["points"]).all():
+        if labels["attack"] == UNATTACKED or not np.isfinite(found.get("points", np.nan)).all():
             continue
         malicious = np.isin(found["clients"], read_poisoning(poisoning).malicious)
         title = f"{labels['attack']}, {percent(labels['ratio'])}"
         panels.append(draw.Updates(title, found["points"], malicious))
     named = ", ".join([*(str(grid[axis][0]) for axis in ("task", "partition")), *grid["defense"]])
-    look.save(draw.updates(panels, f"{named}, seed {grid['seed'][0]}"), *figures)
+    look.draw(lambda: draw.updates(panels, f"{named}, seed {grid['seed'][0]}"), *figures)
 
 
 def _last(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What was recorded of the last screening, without the number of its round."""
-    prefix = f"round{max(int(name.split('.')[0].removeprefix('round')) for name in recorded)}."
+    """What was recorded of the last screening, if any, without the number of its round."""
+    numbers = [int(name.split(".")[0].removeprefix("round")) for name in recorded]
+    prefix = f"round{max(numbers, default=0)}."
     return {k.removeprefix(prefix): v for k, v in recorded.items() if k.startswith(prefix)}

@@ -1,7 +1,9 @@
 """The SLURM profile on a real SLURM, which the test brings up; three runs side by side."""
 
 import contextlib
+import itertools
 import re
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import slurm
 import yaml
+from conftest import Workspace
 from digests import differing, digests
 from needed import absent
 
@@ -43,24 +46,33 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(small):
-    """The small grid, where nothing has run."""
-    return small()
+def plain(tmp_path_factory):
+    """Function that copies a workspace into a folder with a plain name, the only kind tried."""
+    base, numbers = tmp_path_factory.mktemp("plain"), itertools.count()
+    return lambda found: Workspace(
+        shutil.copytree(found.root, base / str(next(numbers)), symlinks=True)
+    )
 
 
 @pytest.fixture(scope="module")
-def broken(copies, one_core):
+def whole(plain, small):
+    """The small grid, where nothing has run."""
+    return plain(small())
+
+
+@pytest.fixture(scope="module")
+def broken(plain, one_core):
     """A workspace whose partition fails."""
-    workspace = copies(one_core)
+    workspace = plain(one_core)
     with (workspace.root / "src/fedsieve/stages/partition.py").open("a", encoding="utf-8") as stage:
         stage.write('\n\nraise RuntimeError("broken on purpose")\n')
     return workspace
 
 
 @pytest.fixture(scope="module")
-def slow(copies, one_core):
+def slow(plain, one_core):
     """A workspace whose training takes minutes, and has a checkpoint after each round."""
-    workspace = copies(one_core)
+    workspace = plain(one_core)
     seconds = "checkpoint_seconds: float = "
     edit(workspace, "stages/train.py", f"{seconds}10.0", f"{seconds}0.0")
     edit(workspace, "aggregators/mean.py", "import torch\n", "import time\n\nimport torch\n")

@@ -341,7 +341,7 @@ def _draw_options(ax: Any, rows: pd.DataFrame, metric: str, paper: float) -> Non
         ax.text(center, 104, f"{name}\n{100 * share[choice]:.0f} %", ha="center", fontsize=8)
         place += 0.8
     ax.axhline(100 * paper, color="crimson", lw=1)
-    ax.text(place - 0.8, 100 * paper, " paper", color="crimson", va="center", fontsize=8)
+    ax.text(place - 0.8, 100 * paper, "paper", color="crimson", va="bottom", fontsize=8)
     ax.set_xticks(*zip(*ticks, strict=True), rotation=60, ha="right", fontsize=7)
     ax.set_ylim(-2, 120)
     ax.set_yticks(range(0, 101, 20))
@@ -350,8 +350,8 @@ def _draw_options(ax: Any, rows: pd.DataFrame, metric: str, paper: float) -> Non
 
 def _draw_luck(ax: Any, found: pd.DataFrame) -> None:
     titles = {
-        "order": "FDSD first in accuracy and attack success",
-        "fdsd": "FDSD's two numbers near the paper's",
+        "order": "FDSD first in both",
+        "fdsd": "FDSD's two numbers near",
         "column": "all eight numbers near",
     }
     n_seeds, n = found["seed"].nunique(), found["reading"].nunique()

@@ -335,7 +335,8 @@ def idle(use, monkeypatch, **parameters):
 def test_an_attack_that_poisons_no_share_of_anything_is_refused(use, monkeypatch):
     (line,) = idle(use, monkeypatch, **IDLE[use])
     assert line.startswith("attacks.flip-3to2.")
-    assert "fraction: 0 poisons nothing; give a larger share, or use 'unattacked'" in line
+    assert re.search(r"fraction: must be above 0, not 0(\.0)?, which poisons nothing", line)
+    assert "for no attack use 'unattacked'" in line
 
 
 def test_an_attack_may_leave_out_one_of_its_kinds(monkeypatch):

@@ -43,7 +43,8 @@ def _judge(fed: Federation, nothing: TrainingData) -> None:
 
 
 def _screen(fed: Federation, nothing: TrainingData) -> None:
-    if (detect := fed.defense.detect) is not None:
+    detect = fed.defense.detect
+    if detect is not None and screening.function(detect, "flag") is not None:
         state = screening.fresh(detect, fed.model, 1, fed.seed)
         nobody = [np.zeros(0, np.int64)]
         screening.screen(detect, fed.model, fed.values, state, nothing, nobody, fed.n_classes)

@@ -313,7 +313,8 @@ def _idle_attacks(config: Mapping[Any, Any]) -> Iterator[Problem]:
             taken, _ = registry.parameters(path, registry.CONTRACTS["attacks"])
             shares = sorted(key for key in taken if key.endswith("fraction"))
             if shares and all(attack.get(key) == 0 for key in shares):
-                nothing = f"0 poisons nothing; give a larger share, or use {UNATTACKED!r} in grids"
+                found = f"must be above 0, not {attack[shares[0]]!r}, which poisons nothing"
+                nothing = f"{found}; for no attack use {UNATTACKED!r} in grids"
                 yield ("attacks", name, shares[0]), nothing
 
 

@@ -399,13 +399,6 @@ def test_several_labels_per_sample_are_refused():
     assert "one label per sample" in refused(several)
 
 
-@pytest.mark.parametrize("layer", ["raw", "output"])
-def test_features_that_are_not_finite_are_refused_by_name(layer):
-    view = federation()[0][2]
-    view.layers[layer][7, 3] = np.nan
-    assert f"features {layer} of client 2 are not finite" in refused(view)
-
-
 def test_an_unknown_way_to_repair_is_refused():
     with pytest.raises(InputError, match="repair_by: 'taste' is neither counts nor looks"):
         judged(only("raw", federation()[0]), repair_by="taste")

@@ -235,7 +235,7 @@ def _looked(
 
 
 def _check(view: View, how: str) -> None:
-    """Raise InputError unless the view has what the judgement needs, in finite numbers."""
+    """Raise InputError unless the view has what the judgement needs."""
     check_single_label("sanitizer sieve", view.labels)
     if how not in ("clusters", "network", "mean"):
         known = "clusters, network, mean; list one of them for each judgement"
@@ -245,10 +245,6 @@ def _check(view: View, how: str) -> None:
         raise InputError(f"sanitizer sieve: by: {how} needs output among the features, not {seen}")
     if how != "network" and set(view.layers) == {OUTPUT}:
         raise InputError(f"sanitizer sieve: by: {how} needs a layer besides output to cluster")
-    for layer, features in view.layers.items():
-        if not np.isfinite(features).all():
-            wrong = f"features {layer} of client {view.client} are not finite"
-            raise InputError(f"sanitizer sieve: {wrong}: the model has diverged; lower lr")
 
 
 def _profiled(said: list[Message], own: np.ndarray, weighting: str) -> Message:

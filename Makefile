@@ -37,7 +37,11 @@ $(STAMP): envs/requirements.lock pyproject.toml
 		|| { echo "FedSieve needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into $(VENV); PyTorch makes this some minutes and some GB, once."
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[$(EXTRAS)]'
+	PYTHONUTF8=1 $(BIN)/python -m pip install --quiet --constraint envs/requirements.lock --editable '.[$(EXTRAS)]'
+	@# A relative path: pip's own could not be read again in a locale that lacks letters of it.
+	@for link in $(VENV)/lib/python*/site-packages/__editable__.fedsieve-*.pth; do \
+		echo ../../../../src > "$$link"; \
+	done
 	@touch $@
 
 demo: $(STAMP)

@@ -178,7 +178,7 @@ def test_progress_is_a_line_for_every_tenth(tmp_path, file, monkeypatch, capsys)
 
 
 def test_gzipped_files_are_downloaded_unpacked_and_verified(tmp_path, server):
-    packed = gzip.compress(CONTENT)
+    packed = gzip.compress(CONTENT, mtime=0)
     server.files["/mirror/data.gz"] = packed
     resources = [("data.gz", hashlib.md5(packed).hexdigest())]
     files = sources.gzipped("raw", [f"{server.url}/mirror/"], resources, {"data": SHA256})
@@ -216,19 +216,19 @@ def test_an_archive_of_wrong_content_is_not_unpacked(tmp_path):
 def packed(tmp_path):
     """A data root with a packed file alone, that file, and what an archive of it may hold."""
     (tmp_path / "raw").mkdir()
-    published = hashlib.md5(gzip.compress(CONTENT, 9)).hexdigest()
+    published = hashlib.md5(gzip.compress(CONTENT, 9, mtime=0)).hexdigest()
     (file,) = sources.gzipped("raw", [], [("data.gz", published)], {"data": SHA256})
     return tmp_path / "raw", file
 
 
 def test_an_archive_that_was_packed_anew_counts_by_its_content(packed):
     folder, file = packed
-    (folder / "data.gz").write_bytes(gzip.compress(CONTENT, 1, mtime=1))
+    (folder / "data.gz").write_bytes(gzip.compress(CONTENT, 1, mtime=1, mtime=0))
     assert provide(folder.parent, file) == {"raw/data": SHA256}
     assert (folder / "data").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"other"), b"no archive", b""])
+@pytest.mark.parametrize("content", [gzip.compress(b"other", mtime=0), b"no archive", b""])
 def test_an_archive_of_other_content_is_refused_with_its_checksums(packed, content):
     folder, file = packed
     (folder / "data.gz").write_bytes(content)
@@ -244,7 +244,7 @@ def refuses(*_):
 
 def test_what_lies_packed_on_a_read_only_disk_is_read_from_elsewhere(packed, monkeypatch):
     folder, file = packed
-    (folder / "data.gz").write_bytes(gzip.compress(CONTENT))
+    (folder / "data.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
     monkeypatch.setattr(sources, "locked", refuses)
     assert provide(folder.parent, file) == {"raw/data": SHA256}
     (path,) = sources.verified(folder.parent, Source("", "", "", (file,)))
@@ -254,7 +254,7 @@ def test_what_lies_packed_on_a_read_only_disk_is_read_from_elsewhere(packed, mon
 
 def test_wrong_content_packed_on_a_read_only_disk_is_refused(packed, monkeypatch):
     folder, file = packed
-    (folder / "data.gz").write_bytes(gzip.compress(b"other"))
+    (folder / "data.gz").write_bytes(gzip.compress(b"other", mtime=0))
     monkeypatch.setattr(sources, "locked", refuses)
     with pytest.raises(InputError, match=r"data\.gz: .*expected"):
         provide(folder.parent, file)

@@ -223,7 +223,7 @@ def packed(tmp_path):
 
 def test_an_archive_that_was_packed_anew_counts_by_its_content(packed):
     folder, file = packed
-    (folder / "data.gz").write_bytes(gzip.compress(CONTENT, 1, mtime=1, mtime=0))
+    (folder / "data.gz").write_bytes(gzip.compress(CONTENT, 1, mtime=1))
     assert provide(folder.parent, file) == {"raw/data": SHA256}
     assert (folder / "data").read_bytes() == CONTENT
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 RULES = sorted((Path(__file__).parents[1] / "workflow/rules").glob("*.smk"))
-COMMAND = re.compile(r"shell:\n((?:\s+[\"'].*[\"']\n?)+)")
+COMMAND = re.compile(r"shell:\n(?:\s+with_warnings\(\n)?((?:\s+[\"'].*[\"']\n?)+)")
 WORD = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 NUMBERS = {"threads"}
 """What Snakemake fills in itself, and never as text."""

@@ -106,11 +106,12 @@ def test_a_class_that_the_data_set_lacks_stops_before_training(fresh):
     wrong = fresh.config()
     wrong["attacks"]["flip-3to2"]["source"] = 12
     fresh.configure(wrong)
-    refused(
+    output = refused(
         fresh,
         ["fedsieve poison: error: attacks/label_flip.py: probe: source: 12", "choose of 0 (0), 1"],
         POISONING,
     )
+    assert "Tables, figures" not in output  # nobody asked for any
     assert not list(fresh.root.glob("results/**/*.safetensors"))
     fresh.configure(right)
     assert fresh.planned(POISONING) == {"poison": 1}

@@ -38,7 +38,11 @@ def test_one_run_that_fails_and_one_that_diverges_cost_the_others_nothing(fresh)
     assert "!: training diverged" in text
 
     table = pd.read_csv(fresh.root / "results/tables/demo.csv")
-    numbers = table[table["metric"] == "accuracy"].set_index(["task", "attack", "defense"])["mean"]
+    numbers = (
+        table[table["metric"] == "accuracy"]
+        .set_index(["task", "attack", "defense"])["mean"]
+        .sort_index()
+    )
     assert numbers["digits", "flip-3to2"].notna().all()
     assert numbers["digits", "mine"].isna().all()
     diverged = table[(table["metric"] == "diverged") & (table["task"] == "wild")]

@@ -175,9 +175,6 @@ UNDEFENDED = f"{PARTITIONED}/{grids.UNATTACKED}/ratio0/none"
 
 SCREENED = f"{POISONED}/{{trained}}/screen/{{detection}}/round{{after_round}}.npz"
 
-WITH_WARNINGS = f" && (grep '^{SIGN}' {{log:q}} >&2 || true)"
-"""End of a command whose log may hold warnings, which the terminal then shows as well."""
-
 ENVIRONMENT = "../../envs/fedsieve.yaml"
 CAPTIONS = ROOT / "workflow/report"
 TABLES = ["csv", "md", "tex", "html"]
@@ -185,6 +182,11 @@ PATHS = workflow.modifier.path_modifier
 """What a ``module`` statement does to all paths of rules, such as to put a prefix before them."""
 GPUS = 0 if config["device"] == "cpu" else 1
 """Cards that a job with a model asks for; the job runs on the CPU where there is none."""
+
+
+def with_warnings(command):
+    """A command, and after it the warnings that its log holds, for the terminal."""
+    return f"{command} && (grep '^{SIGN}' {{log:q}} >&2 || true)"
 
 
 def labels(section, key=None):

@@ -30,10 +30,12 @@ rule data:
         max_samples=lambda w: entry("tasks", w.task).get("max_samples", 0),
         code=code("data", used("datasets", "tasks", "task", "dataset")),
     shell:
-        "python -m fedsieve data --dataset {params.dataset:q}"
-        ' --root "${{FEDSIEVE_DATA:-results/raw}}"'
-        " --receipt {input:q} --max-samples {params.max_samples:q} --label {wildcards.task:q}"
-        " --data {output:q} > {log:q} 2>&1" + WITH_WARNINGS
+        with_warnings(
+            "python -m fedsieve data --dataset {params.dataset:q}"
+            ' --root "${{FEDSIEVE_DATA:-results/raw}}"'
+            " --receipt {input:q} --max-samples {params.max_samples:q} --label {wildcards.task:q}"
+            " --data {output:q} > {log:q} 2>&1"
+        )
 
 
 rule partition:

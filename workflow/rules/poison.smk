@@ -13,9 +13,11 @@ rule poison:
         attack=spec("attacks", "attack"),
         code=code("poison", used("attacks", "attacks", "attack")),
     shell:
-        "python -m fedsieve poison --data {input.data:q} --clients {input.clients:q}"
-        " --attack {params.attack:q} --ratio {wildcards.ratio:q} --seed {wildcards.seed:q}"
-        " --poisoning {output:q} > {log:q} 2>&1" + WITH_WARNINGS
+        with_warnings(
+            "python -m fedsieve poison --data {input.data:q} --clients {input.clients:q}"
+            " --attack {params.attack:q} --ratio {wildcards.ratio:q} --seed {wildcards.seed:q}"
+            " --poisoning {output:q} > {log:q} 2>&1"
+        )
 
 
 rule warmup:

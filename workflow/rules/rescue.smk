@@ -49,6 +49,8 @@ def leave_out():
             waiting = [s for s in found if pattern.format(**s) in unfinished]
             if waiting:
                 noted[grids.UNFINISHED] = [list(s.values()) for s in waiting]
+        if not grids.screenings(grid):
+            grid.pop("screen", None)
     config["run"] = [g for g in config["run"] if grids.scenarios(config["grids"][g])]
 
 
@@ -57,7 +59,7 @@ def shows_something(stem):
     name, _, figure = stem.partition("/")
     kind, _, label = figure.partition("-")
     w = SimpleNamespace(grid=name, defense=label, sanitizer=label)
-    shown = config["grids"][name]
+    shown, needed = config["grids"][name], [f"results/figures/{stem}.png"]
     match kind:
         case "caught":
             shown = removing_grid(w)
@@ -68,37 +70,51 @@ def shows_something(stem):
         case "detection":
             shown = {**shown, "defense": detecting(name)}
         case "features":
-            needed = [*drawn(f"{SANITIZED}/keep.npz")(w), *drawn(VIEW)(w)]
-            return {*needed}.isdisjoint(LEFT_OUT["unfinished"])
+            needed += [*drawn(f"{SANITIZED}/keep.npz")(w), *drawn(VIEW)(w)]
         case "feature_maps":
-            models = [
-                f"{folder}/model.safetensors" for folder in (SCENARIO, UNDEFENDED)
-            ]
-            needed = [mapped(model)(w) for model in models]
-            return {*needed}.isdisjoint(LEFT_OUT["unfinished"])
-    failed = f"results/figures/{stem}.png" in LEFT_OUT["undrawn"]
-    return not failed and bool(grids.scenarios(shown))
+            folders = (SCENARIO, UNDEFENDED)
+            needed += [mapped(f"{f}/model.safetensors")(w) for f in folders]
+    left_out = {*LEFT_OUT["unfinished"], *LEFT_OUT["undrawn"]}
+    return left_out.isdisjoint(needed) and bool(grids.scenarios(shown))
 
 
 def rescued():
     """Make what can be made of the runs that are finished; say what there is and what is not."""
     jobs = list(workflow.dag.needrun_jobs())
-    if RESCUE in os.environ or not jobs or not workflow.is_main_process:
+    if RESCUE in os.environ or not workflow.is_main_process:
         return ""
-    unfinished = [
+    LEFT_OUT["unfinished"] = [
         str(f) for j in jobs if j.rule.name not in REPORTING for f in j.output
     ]
-    runs = [Path(f).parent for f in unfinished if Path(f).name == "metrics.json"]
+    LEFT_OUT["undrawn"] = failed_figures(jobs)
+    leave_out()
+    runs = [
+        f.parent for f in map(Path, LEFT_OUT["unfinished"]) if f.name == "metrics.json"
+    ]
     lines = [f"{len(runs)} runs are not finished:"] * bool(runs)
     lines += [f"  {folder}" for folder in runs[:10]]
     lines += [f"  and {len(runs) - 10} more"] * (len(runs) > 10)
-    if made_again({"unfinished": unfinished, "undrawn": failed_figures(jobs)}):
+    if (wanted := targets(jobs)) and made(wanted):
         lines += [
             "Tables, figures and page of the others are made; what is missing there is marked.",
             "Mend what failed, see above, and run the same command again: what is finished stays.",
             headline(),
         ]
     return "\n".join(lines)
+
+
+def targets(jobs):
+    """What these jobs were to make, and what can be made without what is left out."""
+    shown = {*figures()}
+    found = []
+    for job in jobs:
+        paths = [str(path) for path in job.output]
+        grid = job.wildcards_dict.get("grid")
+        whole = config["run"] if grid is None else grid in config["run"]
+        pictures = [path for path in paths if path.startswith("results/figures/")]
+        if job.rule.name in REPORTING and whole and shown.issuperset(pictures):
+            found += paths
+    return found
 
 
 def failed_figures(jobs):
@@ -112,11 +128,11 @@ def failed_figures(jobs):
     ]
 
 
-def made_again(left_out):
-    """Let a second Snakemake make all that trains nothing, and say whether it could."""
+def made(wanted):
+    """Let a second Snakemake make these paths, and say whether it could."""
     with tempfile.TemporaryDirectory() as folder:
         noted, given = Path(folder, "left-out.json"), Path(folder, "config.json")
-        noted.write_text(json.dumps(left_out), encoding="utf-8")
+        noted.write_text(json.dumps(LEFT_OUT), encoding="utf-8")
         given.write_text(
             json.dumps(workflow.config_settings.overwrite_config), encoding="utf-8"
         )
@@ -129,7 +145,7 @@ def made_again(left_out):
         if workflow.config_settings.overwrite_config:
             command += ["--configfile", str(given)]
         done = subprocess.run(
-            command,
+            [*command, "--", *wanted],
             env={**os.environ, RESCUE: str(noted)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

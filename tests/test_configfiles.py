@@ -71,7 +71,7 @@ def test_a_number_that_yaml_reads_otherwise_than_people_is_refused(tmp_path, tex
     [
         "a: [0, 1, -1, +2, 10, 100_000, 0x1F, 0.5, .5, 5., 1.5e-3, -0.0, 0.05, .inf, .nan]",
         "a: ['010', \"1:30\", 089, 2026-12-01, no, 1e-3, v1:30]",  # text, or found by the schema
-        "a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: {<<: *a}\n",  # a merged key may be said anew
+        "a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: {<<: *a, <<: *a}\n",  # a merged key may be said anew
         "a: {b: 1}\nc: {b: 1}\n",
         "1: a\n'1': b\n",  # a number and a text
         "",

@@ -228,18 +228,21 @@ def pdflatex():
     return ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
 
 
+def compiled(pdflatex, body, folder):
+    """What LaTeX made of a table, with booktabs alone."""
+    document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
+    text = "\n".join([*document, r"\end{document}", ""])
+    (folder / "table.tex").write_text(text, encoding="utf-8")
+    command = [*pdflatex, "table.tex"]
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+
+
 def test_latex_compiles_with_booktabs_alone(pdflatex, tmp_path):
     marks = {"perfect": "†", "none": "‡", "fdsd": "f = 2 §"}
     outside = TABLE.map(lambda text: text + "".join(rendering.EVENTS))
     body = rendering.to_latex(outside, "5 % of a_b & all #1.", marks)
     assert "n $>$ 2f + 2" in body
-    document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
-    (tmp_path / "table.tex").write_text(
-        "\n".join([*document, r"\end{document}", ""]), encoding="utf-8"
-    )
-    made = subprocess.run(
-        [*pdflatex, "table.tex"], cwd=tmp_path, capture_output=True, encoding="utf-8"
-    )
+    made = compiled(pdflatex, body, tmp_path)
     assert made.returncode == 0, made.stdout
     assert "Missing character" not in made.stdout
     assert "(1 page" in made.stdout
@@ -506,11 +509,5 @@ def test_a_name_breaks_no_form_of_a_table(name):
 def test_latex_compiles_whatever_the_names(pdflatex, tmp_path):
     table = TABLE.rename(index=dict(zip(["none", "krum", "fdsd", "perfect"], ODD, strict=True)))
     body = rendering.to_latex(table, " ".join(ODD))
-    document = [r"\documentclass{article}\usepackage{booktabs}", r"\begin{document}", body]
-    (tmp_path / "table.tex").write_text(
-        "\n".join([*document, r"\end{document}", ""]), encoding="utf-8"
-    )
-    made = subprocess.run(
-        [*pdflatex, "table.tex"], cwd=tmp_path, capture_output=True, encoding="utf-8"
-    )
+    made = compiled(pdflatex, body, tmp_path)
     assert made.returncode == 0, made.stdout

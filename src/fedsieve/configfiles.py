@@ -16,6 +16,9 @@ import yaml
 from fedsieve.errors import InputError
 from fedsieve.schema import shown
 
+_MERGE = "tag:yaml.org,2002:merge"
+"""Of the key <<, which counts wherever it stands."""
+
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 _PLAIN = re.compile(
@@ -74,7 +77,7 @@ def _of(node: yaml.Node, key: tuple[Any, ...], seen: set[int]) -> Iterator[str]:
         for name, value in node.value:
             inner = (*key, name.value if isinstance(name, yaml.ScalarNode) else "?")
             said = first.setdefault((name.tag, str(name.value)), name)
-            if said is not name:
+            if said is not name and name.tag != _MERGE:
                 lines = f"in lines {_line(said)} and {_line(name)}"
                 lost = "the last alone would count; remove or rename one"
                 yield f"{shown(inner)} stands there twice, {lines}: {lost}"

@@ -171,16 +171,14 @@ def _tree(module: str) -> ast.Module:
 def _path(module: str) -> Path:
     """A module's source, no file where there is none that belongs to fedsieve or to the user."""
     *inner, name = module.split(".")
-    if inner[:1] == ["fedsieve"]:  # a plug-in may lie outside the package
-        own, outside = (
-            [ROOT.joinpath(*inner)],
-            registry.places(inner[1])[1:] if len(inner) == 2 else [],
-        )
+    if inner[:1] == ["fedsieve"]:
+        own = [ROOT.joinpath(*inner, f"{name}.py")]  # fedsieve's packages themselves are empty
+        outside = registry.places(inner[1])[1:] if len(inner) == 2 else []
     else:
-        own, outside = [], [place.joinpath(*inner) for place in _own_places()]
-    files = [folder / f"{name}.py" for folder in (*own, *outside)]
-    files += [folder / name / "__init__.py" for folder in outside]  # fedsieve's own are empty
-    return next(filter(Path.is_file, files), ROOT)
+        own = []
+        outside = [place.joinpath(*inner) for place in _own_places()]
+    files = [folder / end for end in (f"{name}.py", f"{name}/__init__.py") for folder in outside]
+    return next(filter(Path.is_file, own + files), ROOT)
 
 
 def _own_places() -> list[Path]:

@@ -8,34 +8,17 @@ import tempfile
 RESCUE = "FEDSIEVE_UNFINISHED"
 """Environment variable of that Snakemake: a file that lists the paths that are not finished."""
 
-REPORTING = [
-    "all",
-    "table",
-    "values",
-    "screenings",
-    "ledger",
-    "runs",
-    "page",
-    "curves",
-    "boundary",
-    "success_bars",
-    "sanitization_bars",
-    "batch_times",
-    "caught",
-    "feature_space",
-    "feature_maps",
-    "flags",
-    "quality",
-    "updates",
-]
-"""Rules that train and measure nothing."""
-
 LEFT_OUT = (
     json.loads(Path(os.environ[RESCUE]).read_text(encoding="utf-8"))
     if RESCUE in os.environ
     else {"unfinished": [], "undrawn": []}
 )
 """What a Snakemake that makes tables of the rest leaves out: paths, and figures that failed."""
+
+
+def reporting():
+    """Names of the rules that train and measure nothing: all of report.smk."""
+    return [r.name for r in workflow.rules if Path(r.snakefile).name == "report.smk"]
 
 
 def leave_out():
@@ -83,8 +66,9 @@ def rescued():
     jobs = list(workflow.dag.needrun_jobs())
     if RESCUE in os.environ or not workflow.is_main_process:
         return ""
+    tables = reporting()
     LEFT_OUT["unfinished"] = [
-        str(f) for j in jobs if j.rule.name not in REPORTING for f in j.output
+        str(f) for j in jobs if j.rule.name not in tables for f in j.output
     ]
     LEFT_OUT["undrawn"] = failed_figures(jobs)
     leave_out()
@@ -105,14 +89,14 @@ def rescued():
 
 def targets(jobs):
     """What these jobs were to make, and what can be made without what is left out."""
-    shown = {*figures()}
+    shown, tables = {*figures()}, reporting()
     found = []
     for job in jobs:
         paths = [str(path) for path in job.output]
         grid = job.wildcards_dict.get("grid")
         whole = config["run"] if grid is None else grid in config["run"]
         pictures = [path for path in paths if path.startswith("results/figures/")]
-        if job.rule.name in REPORTING and whole and shown.issuperset(pictures):
+        if job.rule.name in tables and whole and shown.issuperset(pictures):
             found += paths
     return found
 
@@ -141,7 +125,7 @@ def made(wanted):
         command += ["--cores", str(workflow.resource_settings.cores or 1)]
         command += ["--executor", "local", "--profile", "none"]
         command += ["--workflow-profile", "none", "--rerun-incomplete", "--keep-going"]
-        command += ["--quiet", "all", "--allowed-rules", *REPORTING]
+        command += ["--quiet", "all", "--allowed-rules", *reporting()]
         if workflow.config_settings.overwrite_config:
             command += ["--configfile", str(given)]
         done = subprocess.run(

@@ -463,7 +463,9 @@ def defense_marks(w):
         elif (told := found["aggregate"].get("n_malicious")) is not None:
             marks[name] = "\u2021" if told == "oracle" else f"f = {told}"
         detector = found.get("detect", {}).get("use")
-        if detector and plugin_specs.declared("detectors", detector, "SENDS_LABEL_COUNTS"):
+        if detector and plugin_specs.declared(
+            "detectors", detector, "SENDS_LABEL_COUNTS"
+        ):
             marks[name] = f"{marks.get(name, '')} \u00a7".lstrip()
     return json.dumps(marks, sort_keys=True)
 

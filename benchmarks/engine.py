@@ -16,8 +16,11 @@ from benchmarks.ratios import Ratio, in_turns, ratio, seconds
 from torch import nn
 from torch.nn import functional as F
 
-from fedsieve import rounds, setup
+from fedsieve import rounds
 from fedsieve.configfiles import read_configuration
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import Holdings
+from fedsieve.engine.models import initial_model
 from fedsieve.features import precision, scores
 from fedsieve.records import Dataset, keeping
 from fedsieve.rounds import Defense, Federation, Sampling
@@ -64,13 +67,15 @@ def random_data(shape: tuple[int, ...], n: int) -> Dataset:
     return Dataset(images, rng.integers(0, len(CLASSES), n), CLASSES)
 
 
-def federation(net: dict[str, Any], clients: int, per_client: int, workers: int) -> Federation:
+def random_federation(
+    net: dict[str, Any], clients: int, per_client: int, workers: int
+) -> Federation:
     """A federation on random data."""
     data = random_data(net["shape"], clients * per_client)
     rows = np.array_split(np.arange(len(data.labels)), clients)
     local = {"epochs": 1, "steps": net["steps"], "batch_size": net["batch"], "lr": 0.01}
-    return setup.federation(
-        setup.Held(data, data, rows, frozenset()),
+    return federation.build(
+        Holdings(data, data, rows, frozenset()),
         {"model": net["model"], "local": local},
         Defense({"use": "fedavg"}),
         Sampling(cohort=net["cohort"]),
@@ -82,7 +87,7 @@ def federation(net: dict[str, Any], clients: int, per_client: int, workers: int)
 
 def federated(net: dict[str, Any], workers: int) -> Callable[[], float]:
     """Function that trains a round and returns images per second."""
-    fed = federation(net, net["cohort"], net["steps"] * net["batch"], workers)
+    fed = random_federation(net, net["cohort"], net["steps"] * net["batch"], workers)
     state = rounds.start(fed, keeping(np.ones(len(fed.data.labels), bool)))
 
     def run() -> float:
@@ -98,7 +103,7 @@ def centralised(
 ) -> Callable[[], float]:
     """Function that trains a few large batches on every core and returns images per second."""
     data = random_data(net["shape"], batch)
-    model = setup.initial_model(net["model"], data, 0).to(memory_format=layout)
+    model = initial_model(net["model"], data, 0).to(memory_format=layout)
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
     parameters = list(model.parameters())
     steps = max(2, net["cohort"] * net["steps"] * net["batch"] // batch)
@@ -139,7 +144,7 @@ def engine(turns: int, cores: int, *, bf16: bool, names: list[str]) -> list[Rati
 def passes(turns: int, name: str, clients: int, per_client: int) -> Ratio:
     """Data quality of all clients over the best plain pass over the same images."""
     torch.set_num_threads(1)
-    fed = federation(NETS[name], clients, per_client, 1)
+    fed = random_federation(NETS[name], clients, per_client, 1)
     spec = {"use": "mcdfl"} if name == "fashion" else {"use": "mcdfl", "hidden": 512}
     from_start = rounds.start(fed, keeping(np.ones(len(fed.data.labels), bool)))
     state = rounds.fresh(spec, fed.model, clients, 0)
@@ -170,7 +175,7 @@ def schedules(turns: int) -> list[Ratio]:
         spec = config["defenses"][label]["detect"]
         times = len(spec.pop("before_rounds"))
         plans[times, next(iter(config["tasks"].values()))["rounds"]] = limit
-    fed = federation(NETS["fashion"], 100, 600, 1)
+    fed = random_federation(NETS["fashion"], 100, 600, 1)
     state = rounds.start(fed, keeping(np.ones(len(fed.data.labels), bool)))
     memory = rounds.fresh(spec, fed.model, 100, 0)
 
@@ -199,7 +204,7 @@ def workers_agree(cores: tuple[int, ...] = (1, 2, 4)) -> bool:
     """Whether a round gives the same bytes for any number of workers."""
     results = []
     for workers in cores:
-        fed = federation(NETS["fashion"] | {"steps": 2}, 10, 64, workers)
+        fed = random_federation(NETS["fashion"] | {"steps": 2}, 10, 64, workers)
         state = rounds.start(fed, keeping(np.ones(len(fed.data.labels), bool)))
         results.append(rounds.federated_round(fed, state)[0].values)
     return all(torch.equal(results[0], other) for other in results)

@@ -21,7 +21,8 @@ from benchmarks.ratios import Ratio, in_turns, ratio, table
 from torch import Tensor
 
 from fedsieve import device as devices
-from fedsieve import graphs, setup
+from fedsieve import graphs
+from fedsieve.engine.models import initial_model
 from fedsieve.local import Sgd, Train, TrainingData, Workers, batches, train_client
 from fedsieve.vectors import flatten
 
@@ -30,7 +31,7 @@ def training(net: dict[str, Any], device: torch.device, train: Train) -> Callabl
     """Function that trains a cohort on images of noise and returns the clients' weights."""
     per_client = net["steps"] * net["batch"] + net["batch"] // 2
     data = random_data(net["shape"], net["cohort"] * per_client)
-    model = setup.initial_model(net["model"], data, 0).to(device)
+    model = initial_model(net["model"], data, 0).to(device)
     starts = flatten(model).expand(net["cohort"], -1)
     rows = np.split(np.arange(len(data.labels)), net["cohort"])
     held, workers = TrainingData.of(data, device), Workers([model], train)

@@ -23,9 +23,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from fedsieve import metrics, registry, setup
+from fedsieve import metrics, registry
 from fedsieve.artifacts import read_data
 from fedsieve.detectors import mcdfl_plus
+from fedsieve.engine.models import initial_model
 from fedsieve.features import scores
 from fedsieve.records import Dataset, Screening, View
 from fedsieve.rng import stream
@@ -92,7 +93,7 @@ def logits_of(
     own = {name.removeprefix(prefix): t for name, t in saved.items() if name.startswith(prefix)}
     weights = {k.removeprefix("model."): t for k, t in own.items() if k.startswith("model.")}
     state = {k.removeprefix("detector."): t for k, t in own.items() if k.startswith("detector.")}
-    model = setup.initial_model(spec, data, 0)
+    model = initial_model(spec, data, 0)
     model.load_state_dict(weights)
     values = bind(model.eval())
     judge = mcdfl_plus.judge(values.clone(), state) if state else values.clone()

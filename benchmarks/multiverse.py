@@ -29,13 +29,15 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from fedsieve import exchanges, metrics, setup
+from fedsieve import exchanges, metrics
 from fedsieve.artifacts import write_text
 from fedsieve.datasets import mnist
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import Holdings
 from fedsieve.features import extract, predict
-from fedsieve.grids import n_malicious
 from fedsieve.partitions import iid
 from fedsieve.poisonings import empty, merge, probes
+from fedsieve.ratios import n_malicious
 from fedsieve.records import Dataset, Partition, Poisoning, Verdict, View, keeping
 from fedsieve.registry import bind
 from fedsieve.rng import stream
@@ -146,7 +148,7 @@ def column(train: Dataset, test: Dataset, reading: Reading, seed: int) -> Iterat
     """Train each defense under a reading: its options, accuracy and attack success at the end."""
     chosen = {choice: CHOICES[choice][name] for choice, name in reading.items()}
     data, partition, truth = poisoned(train, chosen, seed)
-    everyone = setup.Held(
+    everyone = Holdings(
         truth.apply(data),
         test,
         [partition.rows(client) for client in range(N_CLIENTS)],
@@ -155,7 +157,7 @@ def column(train: Dataset, test: Dataset, reading: Reading, seed: int) -> Iterat
     everything = keeping(np.ones(len(data.labels), bool))
     for defense, aggregate in (RIVALS | {"fdsd": {"use": "fedavg"}}).items():
         verdict = sanitized(everyone, chosen, seed) if defense == "fdsd" else everything
-        fed = federation(everyone, chosen, aggregate, seed)
+        fed = federated(everyone, chosen, aggregate, seed)
         accuracy, asr = trained(fed, verdict, test, chosen)
         scores = metrics.sanitization(verdict.keep, truth, data.labels, partition)
         lost = {"clean_lost": scores["clean_lost"]}
@@ -187,8 +189,8 @@ def poisoned(
     return data, partition, merge(malicious, [empty(data), *parts])
 
 
-def federation(
-    held: setup.Held,
+def federated(
+    held: Holdings,
     chosen: Mapping[str, Any],
     aggregate: dict[str, Any],
     seed: int,
@@ -206,7 +208,7 @@ def federation(
         malicious=held.malicious,
         n_malicious=n_malicious(chosen["malicious of 8"], COHORT),
     )
-    return setup.federation(
+    return federation.build(
         held,
         task,
         Defense(aggregate),
@@ -217,9 +219,9 @@ def federation(
     )
 
 
-def sanitized(held: setup.Held, chosen: Mapping[str, Any], seed: int) -> Verdict:
+def sanitized(held: Holdings, chosen: Mapping[str, Any], seed: int) -> Verdict:
     """FDSD's verdict by the features of a warm-up model, twenty steps a round."""
-    fed = federation(held, chosen, {"use": "fedavg"}, seed, steps=20)
+    fed = federated(held, chosen, {"use": "fedavg"}, seed, steps=20)
     everything = keeping(np.ones(len(held.train.labels), bool))
     for _ in run(fed, start(fed, everything), chosen["warm-up steps"] // 20):
         pass

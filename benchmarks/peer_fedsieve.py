@@ -28,7 +28,7 @@ def main(work: Work) -> None:
     """Train and tell of each round."""
     device.choose("cpu")
     net = {"model": {"use": "cnn_bn"}, "shape": SHAPE} | asdict(work)
-    fed = engine.federation(net, work.clients, work.per_client, os.cpu_count() or 1)
+    fed = engine.random_federation(net, work.clients, work.per_client, os.cpu_count() or 1)
     state = rounds.start(fed, keeping(np.ones(work.clients * work.per_client, bool)))
     begun = time.perf_counter()
     for after, record in rounds.run(fed, state, work.rounds):

@@ -34,7 +34,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 def measured(clients: int, samples: int, n: int) -> dict[str, float]:
     """Seconds of ``n`` rounds and of a pass over all data, and the peak memory in MB."""
-    fed = engine.federation(engine.NETS["fashion"], clients, samples // clients, 1)
+    fed = engine.random_federation(engine.NETS["fashion"], clients, samples // clients, 1)
     state = rounds.start(fed, keeping(np.ones(len(fed.data.labels), bool)))
     state, _ = rounds.federated_round(fed, state)
     begun = time.perf_counter()

@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from scipy.ndimage import rotate
 
-from fedsieve import exchanges, metrics, registry, setup
+from fedsieve import exchanges, metrics, registry
 from fedsieve.datasets import mnist
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import Holdings
 from fedsieve.features import predict
 from fedsieve.partitions import iid
 from fedsieve.poisonings import empty, merge
@@ -144,9 +146,9 @@ def _trained(
     data: Dataset, test: Dataset, held: Partition, chosen: np.ndarray, seed: int
 ) -> tuple[Verdict, Federation, dict[str, np.ndarray]]:
     rows = [held.rows(client) for client in range(N_CLIENTS)]
-    everyone = setup.Held(data, test, rows, frozenset(chosen.tolist()))
+    everyone = Holdings(data, test, rows, frozenset(chosen.tolist()))
     defense = Defense({"use": "fedavg"}, sanitize={"use": "sieve"}, judgements=JUDGEMENTS)
-    fed = setup.federation(
+    fed = federation.build(
         everyone,
         TASK,
         defense,

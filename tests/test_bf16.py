@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fedsieve import setup
 from fedsieve.artifacts import read_data
+from fedsieve.engine.models import initial_model
 from fedsieve.features import extract, predict, scores
 
 MODEL = {"use": "cnn2", "padding": 1, "hidden": 16, "channels": [4, 8]}
@@ -16,7 +16,7 @@ MODEL = {"use": "cnn2", "padding": 1, "hidden": 16, "channels": [4, 8]}
 def both(scenario):
     """The same untrained network computing in float32 and in bfloat16, and images."""
     train, _ = read_data(scenario / "data.npz")
-    models = [setup.initial_model(MODEL | more, train, 1) for more in ({}, {"bf16": True})]
+    models = [initial_model(MODEL | more, train, 1) for more in ({}, {"bf16": True})]
     return *models, torch.from_numpy(train.images[:100])
 
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fedsieve import checkpoints, rounds, setup
+from fedsieve import checkpoints, rounds
 from fedsieve.checkpoints import Progress
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import Holdings
 from fedsieve.records import Dataset, keeping
 
 CPU = torch.device("cpu")
@@ -42,8 +44,8 @@ def fed(plugin):
     data = Dataset(images, rng.integers(0, 3, 60), tuple("abc"))
     rows = [np.arange(c, 60, 4) for c in range(4)]
     sanitizer = {"use": "cluster_majority", "n_clusters": 3}
-    return setup.federation(
-        setup.Held(data, data, rows, frozenset()),
+    return federation.build(
+        Holdings(data, data, rows, frozenset()),
         TASK,
         rounds.Defense(
             {"use": "toy_memory"},

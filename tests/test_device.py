@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedsieve import device, leases
+from fedsieve import cards, device, leases
 from fedsieve.errors import InputError
 
 CARD = "GPU-dae76d0e-3414"
@@ -37,23 +37,29 @@ def machine(tmp_path, monkeypatch):
         yield pretend
 
 
+def chosen(wanted):
+    """The device that a stage computes on after the command line has made a card ready."""
+    cards.make_ready(wanted)
+    return device.choose(wanted)
+
+
 @pytest.mark.parametrize("wanted", ["auto", "cuda"])
 def test_cuda_is_asked_once_a_card_is_leased_and_no_sooner(machine, wanted):
     seen = []
     machine([CARD], usable=lambda: not seen.append(os.environ.get(leases.VISIBLE)))
-    assert device.choose(wanted) == torch.device("cuda")
-    assert seen == [CARD]
+    assert chosen(wanted) == torch.device("cuda")
+    assert seen == [CARD, CARD]  # to make it ready, and to choose it
 
 
 def test_a_second_choice_in_a_process_keeps_its_card(machine, capsys):
     machine([CARD], usable=lambda: True)
-    assert device.choose("auto") == device.choose("auto") == torch.device("cuda")
+    assert chosen("auto") == chosen("auto") == torch.device("cuda")
     assert capsys.readouterr().out == f"leased GPU {CARD}\n"
 
 
 def test_convolutions_on_a_card_are_deterministic(machine):
     machine([CARD], usable=lambda: True)
-    device.choose("auto")
+    chosen("auto")
     cudnn = torch.backends.cudnn
     assert (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32) == (True, False, False)
 
@@ -62,26 +68,26 @@ def test_the_cpu_needs_no_lease_and_one_thread(machine, monkeypatch):
     machine([CARD], usable=lambda: True)
     threads = mock.Mock()
     monkeypatch.setattr(torch, "set_num_threads", threads)
-    assert device.choose("cpu") == torch.device("cpu")
+    assert chosen("cpu") == torch.device("cpu")
     threads.assert_called_once_with(1)
     assert leases.HELD not in os.environ
 
 
 def test_auto_is_the_cpu_where_there_is_no_card(machine, capsys):
     machine([])
-    assert device.choose("auto") == torch.device("cpu")
+    assert chosen("auto") == torch.device("cpu")
     assert capsys.readouterr().out == ""
 
 
 def test_auto_says_why_it_is_the_cpu_on_a_machine_with_cards(machine, capsys):
     machine([CARD])
-    assert device.choose("auto") == torch.device("cpu")
+    assert chosen("auto") == torch.device("cpu")
     assert f"on the CPU, since PyTorch cannot use {CARD}" in capsys.readouterr().out
 
 
 def test_a_card_that_nothing_lists_is_used_and_said_to_be_shared(machine, capsys):
     machine([], usable=lambda: True)
-    assert device.choose("auto") == torch.device("cuda")
+    assert chosen("auto") == torch.device("cuda")
     assert "not leased" in capsys.readouterr().out
 
 
@@ -106,7 +112,7 @@ def test_cuda_without_a_usable_card_is_an_error_that_says_why(machine, monkeypat
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError) as caught:
-        device.choose("cuda")
+        chosen("cuda")
     assert str(caught.value).startswith(f"device: cuda, but {reason}")
     assert str(caught.value).endswith("; or set device: auto or cpu")
 
@@ -115,7 +121,7 @@ def test_cuda_on_a_pytorch_without_it_is_an_error_that_says_so(machine, monkeypa
     machine([CARD])
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
     with pytest.raises(InputError, match=r"^device: cuda, but this PyTorch is built without CUDA"):
-        device.choose("cuda")
+        chosen("cuda")
     assert leases.HELD not in os.environ
 
 
@@ -127,7 +133,7 @@ def own_process(*arguments):
 
 @on_a_card
 def test_pytorch_sees_the_leased_card_alone():
-    code = "import torch; from fedsieve import device; device.choose('cuda');"
+    code = "import torch; from fedsieve import cards; cards.make_ready('cuda');"
     code += "print(torch.cuda.device_count(), torch.cuda.get_device_properties(0).uuid)"
     said = own_process("-c", code)
     leased, count, uuid = re.search(r"leased GPU (\S+)\n(\d+) (\S+)\n", said).groups()

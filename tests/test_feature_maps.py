@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from fedsieve import features, maps, registry, responses, setup
+from fedsieve import features, maps, registry, responses
 from fedsieve.artifacts import read_data
+from fedsieve.engine.models import copy_weights, initial_model
 from fedsieve.stages import feature_maps as stage_module
 
 CLEAN = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 1, 8, 8), np.uint8))
@@ -134,7 +135,7 @@ def told(stage, scenario, tmp_path, monkeypatch):
     train, _ = read_data(scenario / "data.npz")
     files = [tmp_path / f"{name}.safetensors" for name in ("weights", "unattacked")]
     for seed, file in enumerate(files):
-        save_file(setup.weights(setup.initial_model(MODEL, train, seed)), file)
+        save_file(copy_weights(initial_model(MODEL, train, seed)), file)
     names = ("pair", "alike", "table", "classes", "title")
     seen = {}
 
@@ -161,7 +162,7 @@ def correlated(scenario, seed):
     train, test = read_data(scenario / "data.npz")
     probe = registry.bind("attacks", BACKDOOR, "probe")(test)["backdoor"]
     images = (torch.from_numpy(part) for part in (test.images[probe.samples], probe.images))
-    return responses.correlations(setup.initial_model(MODEL, train, seed), *images).numpy()
+    return responses.correlations(initial_model(MODEL, train, seed), *images).numpy()
 
 
 def test_the_image_shown_is_the_median_by_the_correlation_of_outputs(told, scenario):

@@ -7,23 +7,25 @@ import numpy as np
 import pytest
 import torch
 
-from fedsieve import checks, setup
+from fedsieve import checks
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import read_training
 from fedsieve.errors import InputError
 from fedsieve.rounds import Defense, Sampling
 
 BATCH_NORM = {"use": "cnn_bn", "blocks": [[4]]}
 
 
-def federation(held, task):
+def federated(held, task):
     defense = Defense({"use": "fedavg"})
     where = torch.device("cpu")
-    return setup.federation(held, task, defense, Sampling(2), seed=1, device=where, workers=1)
+    return federation.build(held, task, defense, Sampling(2), seed=1, device=where, workers=1)
 
 
 @pytest.fixture
 def held(scenario):
     paths = (scenario / f"{name}.npz" for name in ("data", "clients", "poisoning"))
-    return setup.read_training(*paths)
+    return read_training(*paths)
 
 
 def sized(task, batch_size, **changed):
@@ -33,9 +35,9 @@ def sized(task, batch_size, **changed):
 def test_a_batch_of_one_is_refused_where_a_model_normalizes_batches(held, training, tmp_path):
     task = training(tmp_path)["task"]
     with pytest.raises(InputError, match=r"local\.batch_size: 1 is too few for the batch normal"):
-        federation(held, sized(task, 1, model=BATCH_NORM))
-    federation(held, sized(task, 1))
-    federation(held, sized(task, 2, model=BATCH_NORM))
+        federated(held, sized(task, 1, model=BATCH_NORM))
+    federated(held, sized(task, 1))
+    federated(held, sized(task, 2, model=BATCH_NORM))
 
 
 def test_clients_of_one_sample_each_are_refused_where_a_batch_of_one_is_left_out(
@@ -44,10 +46,10 @@ def test_clients_of_one_sample_each_are_refused_where_a_batch_of_one_is_left_out
     task = training(tmp_path)["task"]
     alone = replace(held, rows=[rows[:1] for rows in held.rows])
     with pytest.raises(InputError, match=r"no client has more than one sample.*nobody would train"):
-        federation(alone, sized(task, 2))
-    federation(alone, sized(task, 1))
+        federated(alone, sized(task, 2))
+    federated(alone, sized(task, 1))
     two = replace(held, rows=[held.rows[0][:2], *alone.rows[1:]])
-    federation(two, sized(task, 2))
+    federated(two, sized(task, 2))
 
 
 @pytest.fixture

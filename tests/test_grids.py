@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsieve.grids import n_malicious, scenarios, screenings
+from fedsieve.grids import scenarios, screenings
+from fedsieve.ratios import n_malicious
 
 GRID = {
     "task": ["mnist"],

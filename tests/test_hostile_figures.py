@@ -14,9 +14,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from small import MODEL
 
-from fedsieve import bars, look, setup
+from fedsieve import bars, look
 from fedsieve.__main__ import summaries
 from fedsieve.artifacts import write_arrays, write_data, write_partition, write_poisoning
+from fedsieve.engine.models import copy_weights, initial_model
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Partition, Poisoning
 from fedsieve.statistics import LABELS
@@ -230,7 +231,7 @@ def feature_maps(folder, case):
     if case == "single":
         test = Dataset(test.images[:2], test.labels[:2], test.classes)
     write_data(folder / "data.npz", data, test)
-    weights = setup.weights(setup.initial_model(MODEL, data, 0))
+    weights = copy_weights(initial_model(MODEL, data, 0))
     if case == "unknown":
         weights = {name: tensor * np.nan for name, tensor in weights.items()}
     save_file(weights, folder / "model.safetensors")

@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -23,7 +24,11 @@ ORDER = [
     "artifacts",
     "checks",
     "registry",
+    "plugin_specs",
+    "environment",
     "provenance",
+    "guard",
+    "ratios",
     "grids",
     "blocks",
     "schema",
@@ -34,6 +39,7 @@ ORDER = [
     "settings",
     "leases",
     "device",
+    "cards",
     "sources",
     "archives",
     "poisonings",
@@ -65,7 +71,7 @@ ORDER = [
     "screening",
     "rounds",
     "rehearsal",
-    "setup",
+    "engine",
     "checkpoints",
     "metrics",
     "trust",
@@ -109,6 +115,9 @@ SIBLINGS = {
 }
 """The plug-ins that are made of others."""
 
+ROOMS = {"engine"}
+"""Folders whose modules import each other."""
+
 LATE = {("clustering", "_kmeans"), ("clustering", "_distances")}
 """Functions that import scikit-learn themselves, so that whoever only decides needs none."""
 
@@ -119,8 +128,12 @@ def short(module):
     return module.removeprefix("fedsieve.")
 
 
+def folder(module):
+    return short(module).split(".")[0]
+
+
 def place(module):
-    return ORDER.index(short(module).split(".")[0])
+    return ORDER.index(folder(module))
 
 
 def tree(module):
@@ -141,7 +154,12 @@ def loaded(code, *arguments):
 def test_imports_point_only_to_earlier_modules(module):
     for imported in provenance.imports(module):
         allowed = place(imported) < place(module) or (short(module), short(imported)) in SIBLINGS
+        allowed |= folder(imported) == folder(module) and folder(module) in ROOMS
         assert allowed, f"{module} imports {imported}"
+
+
+def test_imports_are_no_circle():
+    TopologicalSorter({m: provenance.imports(m) for m in MODULES}).prepare()
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -182,7 +200,7 @@ def test_light_stages_load_no_heavy_library():
 
 
 def test_the_snakefile_needs_no_heavy_library():
-    code = "from fedsieve import blocks, claim_settings, grids, provenance, registry, settings"
+    code = "from fedsieve import blocks, claim_settings, grids, plugin_specs, provenance, settings"
     assert not (HEAVY | {"numpy"}) & loaded(code)
 
 

@@ -11,7 +11,7 @@ from fedsieve import rounds
 from fedsieve.artifacts import read_json
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import Verdict, keeping
-from fedsieve.rounds import Defense, Sampling, federation, run, start
+from fedsieve.rounds import Defense, Sampling, assemble, run, start
 from fedsieve.stages import evaluate
 
 DETECTOR = """
@@ -98,7 +98,7 @@ def linear():
 
 def federate(pixels, labels, rows, defense=None, sampling=None, workers=1, **sgd):
     images = torch.tensor(pixels, dtype=torch.uint8).reshape(-1, 1, 1, 1)
-    return federation(
+    return assemble(
         linear,
         TrainingData(images, torch.tensor(labels)),
         [np.array(own, dtype=np.int64) for own in rows],
@@ -377,7 +377,7 @@ def test_buffers_are_averaged_by_the_weights_of_the_aggregator():
         return nn.Sequential(OrderedDict(extractor=nn.Sequential(layers), predictor=predictor))
 
     fed = federate([0, 0, 0, 255, 255, 255, 0, 255], [0, 1] * 4, [range(3), range(3, 6), [6, 7]])
-    fed = rounds.federation(
+    fed = rounds.assemble(
         build,
         fed.data,
         fed.rows,

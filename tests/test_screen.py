@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fedsieve import setup
 from fedsieve.artifacts import read_data, read_partition, read_poisoning
+from fedsieve.engine.models import initial_model
 from fedsieve.errors import InputError
 from fedsieve.features import predict
 
@@ -78,7 +78,7 @@ def right(trained):
     """Samples whose label, as held, the model of round 2 gives them."""
     train, _ = read_data(trained["data"])
     held = read_poisoning(trained["poisoning"]).apply(train)
-    model = setup.initial_model(trained["task"]["model"], train, 0)
+    model = initial_model(trained["task"]["model"], train, 0)
     saved = load_file(trained["snapshots"])
     prefix = "round2.model."
     model.load_state_dict({k[len(prefix) :]: t for k, t in saved.items() if k.startswith(prefix)})

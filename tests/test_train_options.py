@@ -1,5 +1,6 @@
 """What a training job writes besides its model: tests now and then, snapshots, local models."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,8 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from fedsieve import setup
 from fedsieve.artifacts import read_data, read_json, read_poisoning
+from fedsieve.engine.holdings import Holdings
 from fedsieve.errors import InputError
 from fedsieve.records import is_predicted
 
@@ -178,8 +179,9 @@ def test_local_accuracy_of_several_labels_is_refused_before_any_training(
 ):
     train, test = read_data(written["data"])
     several = replace(train, labels=np.eye(10, dtype=np.uint8)[train.labels])
-    held = setup.Held(several, test, [np.arange(9)], frozenset())
-    monkeypatch.setattr(setup, "read_training", lambda *_: held)
+    held = Holdings(several, test, [np.arange(9)], frozenset())
+    module = importlib.import_module("fedsieve.stages.train")
+    monkeypatch.setattr(module, "read_training", lambda *_: held)
     with pytest.raises(InputError, match="local_accuracy: true needs one label per sample"):
         stage("train")(**written)
 

@@ -34,8 +34,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"fedsieve: no stage or tool named {name!r}\n\n{overview()}", file=sys.stderr)
         return 2
     function = getattr(importlib.import_module(f"fedsieve.{folder}.{name}"), name)
+    given = vars(parser(function).parse_args(flags))
     try:
-        function(**vars(parser(function).parse_args(flags)))
+        if given.get("device", "cpu") != "cpu":
+            importlib.import_module("fedsieve.cards").make_ready(given["device"])
+        function(**given)
     except InputError as error:
         print(f"fedsieve {name}: error: {error}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fedsieve import registry
+from fedsieve import plugin_specs, registry
 from fedsieve.errors import InputError
 
 Schema = dict[str, Any]
@@ -43,7 +43,7 @@ def schemas(path: Path, functions: tuple[str, ...]) -> Mapping[str, Schema]:
     """
     return {
         parameter: _parameter(path, parameter, annotation)
-        for parameter, annotation in registry.types(path, functions).items()
+        for parameter, annotation in plugin_specs.types(path, functions).items()
     }
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from fedsieve import look
-from fedsieve.grids import n_malicious
+from fedsieve.ratios import n_malicious
 from fedsieve.statistics import percent, positions
 
 CLEAN = "trained without attack"

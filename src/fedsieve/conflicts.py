@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from fedsieve import registry
+from fedsieve import plugin_specs
 from fedsieve.registry import near
 from fedsieve.schema import Key, Problem, shown
 
@@ -19,7 +19,7 @@ OF_COHORT = {"n_malicious": 1, "n_selected": 0}
 def lone_samples(label: str, task: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield batches of one sample, of which batch normalization makes nothing."""
     model = task["model"]["use"]
-    if task["local"]["batch_size"] == 1 and registry.declared("models", model, "BATCH_NORM"):
+    if task["local"]["batch_size"] == 1 and plugin_specs.declared("models", model, "BATCH_NORM"):
         wrong = f"1 is too few for the batch normalization of {model}"
         yield ("tasks", label, "local", "batch_size"), f"{wrong}; use 2 or more"
 
@@ -42,7 +42,7 @@ def several_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what needs one label per sample, and gets data that are known to have several."""
     for label, key, what in one_label_only(config):
         data = config["tasks"].get(label, {}).get("dataset", {})
-        always = registry.declared("datasets", data.get("use"), "MULTI_LABEL")
+        always = plugin_specs.declared("datasets", data.get("use"), "MULTI_LABEL")
         if always or data.get("labels") == "multi":
             several = f"{data['use']} has several" if always else "labels: multi asks for several"
             wrong = f"{what} needs one label per sample, and in tasks.{label}.dataset {several}"
@@ -66,7 +66,7 @@ def unknown_layers(
 ) -> Iterator[Problem]:
     """Yield features that are no layer of a model whose file lists its layers."""
     model = task["model"]["use"]
-    if listed := registry.declared("models", model, "LAYERS"):
+    if listed := plugin_specs.declared("models", model, "LAYERS"):
         known = ["raw", *listed, "output"]
         for layer in asked:
             if layer not in known:
@@ -83,7 +83,7 @@ def one_label_only(config: Mapping[Any, Any]) -> Iterator[tuple[str, Key, str]]:
     for name, grid in config["grids"].items():
         for task in grid["task"]:
             for axis, label, kind, spec in _methods(config, grid):
-                if registry.declared(kind, spec.get("use"), "SINGLE_LABEL"):
+                if plugin_specs.declared(kind, spec.get("use"), "SINGLE_LABEL"):
                     yield task, ("grids", name, axis), f"{label} ({kind}/{spec['use']}.py)"
     for task, content in config["tasks"].items():
         if content.get("local_accuracy"):

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedsieve import rounds, setup
+from fedsieve import rounds
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import Holdings
 from fedsieve.features import CHUNK, predict
 from fedsieve.records import Dataset, keeping
 from fedsieve.rounds import Defense, Federation, Record, Sampling
@@ -160,8 +162,8 @@ def _timed(
     data = _random(size, max(steps * local["batch_size"], LEAST_SAMPLES))
     rows = np.array_split(np.arange(len(data.labels)), size.clients)
     detect = {k: v for k, v in defense.get("detect", {}).items() if k != "before_rounds"}
-    fed = setup.federation(
-        setup.Held(data, data, rows, frozenset()),
+    fed = federation.build(
+        Holdings(data, data, rows, frozenset()),
         {**task, "local": local},
         Defense(
             aggregate=defense["aggregate"],

@@ -28,8 +28,8 @@ def scale(images: UInt8[Tensor, "samples channels height width"]) -> Tensor:
 def precision(model: nn.Module, device: torch.device) -> AbstractContextManager[object]:
     """Context in which a model computes: with bfloat16 arithmetic if it is marked so.
 
-    The mark, an attribute ``bf16``, is set where a model is built for a task (``setup``). Weights
-    and their updates stay float32.
+    The mark, an attribute ``bf16``, is set where a model is built for a task (``engine.models``).
+    Weights and their updates stay float32.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=getattr(model, "bf16", False))
 

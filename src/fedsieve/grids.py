@@ -1,16 +1,12 @@
-"""Scenarios of a grid, and how many clients a ratio makes malicious (standard library only)."""
+"""Scenarios of a grid (standard library only)."""
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
 AXES = ("task", "partition", "attack", "ratio", "defense", "seed")
 
 UNATTACKED = "unattacked"
-
-ORACLE = "oracle"
-"""Value of an aggregator's ``n_malicious`` that stands for the true number in each cohort."""
 
 SCREENING = ("trained", "detection", "after_round")
 """What tells the screenings of a poisoned data set apart."""
@@ -60,11 +56,6 @@ def screenings(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
         for values, more in itertools.product(named, rest)
         if [*values, *more] not in wanted.get(UNFINISHED, [])
     ]
-
-
-def n_malicious(ratio: float, n_clients: int) -> int:
-    """Return the number of malicious among ``n_clients`` clients: rounded, halves up."""
-    return math.floor(ratio * n_clients + 0.5)
 
 
 def _scenario(values: tuple[Any, ...]) -> tuple[Any, ...]:

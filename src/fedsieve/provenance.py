@@ -1,4 +1,4 @@
-"""What made a result: a digest of the code that a job can reach, and a record of its run.
+"""A digest of the code that a job can reach: what is made by other code is remade.
 
 Standard library only: the Snakefile imports it.
 """
@@ -8,15 +8,10 @@ import contextlib
 import functools
 import hashlib
 import os
-import platform
 import re
-import resource
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
-from importlib import metadata
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from fedsieve import registry
 from fedsieve.errors import InputError
@@ -29,10 +24,11 @@ def digest(*modules: str) -> str:
     """Hash the code of these modules and of all that they import of fedsieve and of the user.
 
     The user's modules are those that PYTHONPATH leads to, and those beside a plug-in. Taken over
-    syntax trees without docstrings, so that comments, formatting and documentation change nothing.
-    Imports are followed statically; plug-ins are loaded by name and must be named here.
+    syntax trees without docstrings, in which the hash of what is imported stands for its name: so
+    comments, formatting and documentation change nothing, nor does a module that is moved or
+    renamed. Imports are followed statically; plug-ins are loaded by name and must be named here.
     """
-    lines = (f"{module} {_code(module)}" for module in sorted(closure(modules)))
+    lines = sorted(map(_code, closure(modules)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -47,26 +43,9 @@ def closure(modules: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-@functools.cache
 def imports(module: str) -> frozenset[str]:
     """Modules of fedsieve and of the user that a module imports by name."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            source = _source(module, node)
-            names.add(source)
-            names.update(f"{source}.{alias.name}" for alias in node.names)
-    # the packages that a module of the user lies in run, too; those of fedsieve are empty
-    packages = {
-        str(parent).replace("/", ".")
-        for name in names
-        if not name.startswith("fedsieve.")
-        for parent in PurePosixPath(*name.split(".")).parents
-    }
-    found = (names | packages) - {"fedsieve", "."}
-    return frozenset(name for name in found if name and _path(name).is_file())
+    return _read(module).imports
 
 
 def contents(root: Path, spec: Mapping[str, Any]) -> list[str]:
@@ -92,80 +71,83 @@ def _sha256(path: Path) -> str:
     return "unreadable"
 
 
-def environment() -> dict[str, Any]:
-    """Versions and hardware that may move the last bits of a result; nothing names the host."""
-    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "snakemake", "fedsieve")
-    return {
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in packages if _installed(name)},
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "hardware": hardware(),
-        "source": revision(),
-    }
-
-
-def hardware(cpus: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """Name of the processor, its logical cores, and memory in GiB (1024^3 bytes)."""
-    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory / 1024**3, 1),
-    }
-
-
-def revision() -> dict[str, Any] | None:
-    """Commit of the source tree, and whether code or workflow differ from it.
-
-    None without git, and where the package lies in no clone of its own, such as after a plain
-    ``pip install`` or inside another project's repository.
-    """
-    if _git("rev-parse", "--show-toplevel") != str(ROOT.parent.resolve()):
-        return None
-    if (commit := _git("rev-parse", "HEAD")) is None:
-        return None
-    return {"commit": commit, "modified": _git("status", "--porcelain", "src", "workflow") != ""}
-
-
-def _git(*arguments: str) -> str | None:
-    """What git says of the source tree; None where there is no git, or it fails."""
-    # without optional locks, or jobs that run at once would get in each other's and the user's way
-    command = ["git", "--no-optional-locks", "-C", str(ROOT.parent), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return os.fsdecode(done.stdout).strip()
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MB.
-
-    Linux's ``ru_maxrss`` would be at least that of the process that started this one.
-    """
-    with contextlib.suppress(OSError):
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.M):
-            return int(found[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024**2 if sys.platform == "darwin" else 1024)
+@functools.cache
+def _code(module: str) -> str:
+    """Hash of a module's code, in which what it imports stands by its own code, without a name."""
+    return _hash(module, lambda source, part: f"{_alone(source)}.{part}")
 
 
 @functools.cache
-def _code(module: str) -> str:
-    tree = _tree(module)
+def _alone(module: str) -> str:
+    """Hash of a module's own code, whatever the modules that it imports are called."""
+    return _hash(module, lambda _, part: f".{part}")
+
+
+def _hash(module: str, shown: Callable[[str, str], str]) -> str:
+    code = _read(module)
+    names = {name: shown(*what) for name, what in code.bound.items()}
+    text = re.sub("«(.*?)»", lambda found: names.get(found[1], found[0]), code.text)
+    return hashlib.sha256("\n".join([*sorted(names.values()), text]).encode()).hexdigest()
+
+
+class _Code(NamedTuple):
+    """What a module's source says."""
+
+    imports: frozenset[str]
+    bound: dict[str, tuple[str, str]]
+    """Name -> module of fedsieve or of the user, and the part of it that is imported, if any."""
+    text: str
+    """Its tree without docstrings and imports of these, and with bound names in «»."""
+
+
+@functools.cache
+def _read(module: str) -> _Code:
+    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    bound: dict[str, tuple[str, str]] = {}
+    named: set[str] = set()
+    others = []
+    for node in found:
+        source = "" if isinstance(node, ast.Import) else _source(module, node)
+        for alias in node.names:
+            inner = f"{source}.{alias.name}".removeprefix(".")
+            named |= {source, inner}
+            name = alias.asname or alias.name
+            if _is_own(inner) and (source or alias.asname):
+                bound[name] = inner, ""
+            elif _is_own(source) and alias.name != "*":
+                bound[name] = source, alias.name
+            else:
+                others.append(f"{source} {ast.dump(alias)}")
+    return _Code(_own(named), bound, "\n".join([*sorted(others), _text(tree, bound)]))
+
+
+def _own(names: set[str]) -> frozenset[str]:
+    """Those names that are modules of fedsieve or of the user, and what is run with these."""
+    # the packages that a module of the user lies in run, too; those of fedsieve are empty
+    packages = {
+        str(parent).replace("/", ".")
+        for name in names
+        if not name.startswith("fedsieve.")
+        for parent in PurePosixPath(*name.split(".")).parents
+    }
+    return frozenset(filter(_is_own, (names | packages) - {"."}))
+
+
+def _text(tree: ast.Module, bound: Collection[str]) -> str:
+    """Dump a tree without imports and bare strings, such as docstrings, and mark bound names."""
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        for field in ("body", "orelse", "finalbody"):
+            if isinstance(body := getattr(node, field, None), list):
+                setattr(node, field, [part for part in body if not _is_left_out(part)])
+        if isinstance(node, ast.Name) and node.id in bound:
+            node.id = f"«{node.id}»"
+    return ast.dump(tree)
 
 
-def _tree(module: str) -> ast.Module:
-    return ast.parse(_path(module).read_text(encoding="utf-8"))
+@functools.cache
+def _is_own(module: str) -> bool:
+    return module not in ("", "fedsieve") and _path(module).is_file()
 
 
 def _path(module: str) -> Path:
@@ -173,7 +155,7 @@ def _path(module: str) -> Path:
     *inner, name = module.split(".")
     if inner[:1] == ["fedsieve"]:
         own = [ROOT.joinpath(*inner, f"{name}.py")]  # fedsieve's packages themselves are empty
-        outside = registry.places(inner[1])[1:] if len(inner) == 2 else []
+        outside = registry.places(inner[1]) if len(inner) == 2 else []
     else:
         own = []
         outside = [place.joinpath(*inner) for place in _own_places()]
@@ -195,18 +177,9 @@ def _source(module: str, node: ast.ImportFrom) -> str:
     return ".".join([*package, *filter(None, [node.module])])
 
 
-def _is_text(node: ast.AST) -> bool:
-    """Whether a statement is a bare string: a docstring, or one below an attribute."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+def _is_left_out(node: ast.AST) -> bool:
+    """Whether a statement is an import or a bare string, such as a docstring."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return text and isinstance(node.value.value, str)  # type: ignore[attr-defined]

@@ -13,7 +13,6 @@ import functools
 import importlib
 import inspect
 import os
-import symtable
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -46,9 +45,6 @@ CONTRACTS = {
     "aggregators": ("init", "aggregate"),
 }
 """The functions of each kind of plug-in; their keyword-only arguments are its parameters."""
-
-OPTIONAL = {"repair", "init", "judge", "broadcast", "report", "personal", "local_loss", "learn"}
-"""Functions that a sanitizer or a detector may do without."""
 
 
 def look_in(folders: Iterable[str | Path]) -> None:
@@ -85,7 +81,7 @@ def load(kind: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module(kind, name))
     except ImportError as error:
-        raise InputError(f"{_shown(find(kind, name))} cannot be imported: {error}") from error
+        raise InputError(f"{shown(find(kind, name))} cannot be imported: {error}") from error
 
 
 def bind(
@@ -117,15 +113,7 @@ def constant(kind: str, name: str, constant: str) -> Any:
         targets = getattr(node, "targets", [getattr(node, "target", None)])
         if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == constant:
             return ast.literal_eval(node.value or ast.Constant(None))
-    raise InputError(f"{_shown(path)} defines no {constant}")
-
-
-def declared(kind: str, name: Any, said: str) -> Any:
-    """What a plug-in's file says of itself by a constant; None where it says nothing."""
-    try:
-        return constant(kind, name, said) if isinstance(name, str) else None
-    except (InputError, ValueError):  # no such file, no such constant, or no literal
-        return None
+    raise InputError(f"{shown(path)} defines no {constant}")
 
 
 def module(kind: str, name: str) -> str:
@@ -164,10 +152,10 @@ def check(kind: str, spec: Mapping[str, Any]) -> None:
     given = set(options(spec))
     if unknown := sorted(given - taken):
         raise InputError(
-            f"{_shown(path)}: unknown parameter {unknown[0]!r}{near(unknown[0], sorted(taken))}"
+            f"{shown(path)}: unknown parameter {unknown[0]!r}{near(unknown[0], sorted(taken))}"
         )
     if missing := sorted(required - given):
-        raise InputError(f"{name!r} needs {missing[0]!r} ({_shown(path)})")
+        raise InputError(f"{name!r} needs {missing[0]!r} ({shown(path)})")
 
 
 @functools.cache
@@ -180,49 +168,11 @@ def parameters(path: Path, functions: tuple[str, ...]) -> tuple[frozenset[str], 
     """
     supplied = {"rng", "common", "n_clients", "n_classes", "exchange", "judgement"}
     taken: dict[str, bool] = {}
-    for node in _functions(path, functions):
+    for node in defined(path, functions):
         for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             taken[argument.arg] = taken.get(argument.arg, False) or default is None
     names = frozenset(taken) - supplied
     return names, frozenset(name for name in names if taken[name])
-
-
-@functools.cache
-def missing(kind: str, path: Path) -> tuple[str, ...]:
-    """Say which functions a plug-in still needs, each in a message; imported ones count."""
-    body = tree(path).body
-    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in body):
-        return ()
-    symbols = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec").get_symbols()
-    names = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
-    functions = sorted(node.name for node in body if isinstance(node, ast.FunctionDef))
-    optional = OPTIONAL if kind in ("sanitizers", "detectors") else set()
-    return tuple(
-        f"{_shown(path)} defines no {name!r}{near(name, functions)}"
-        for name in CONTRACTS[kind]
-        if name not in names | optional
-    )
-
-
-def positional(kind: str, path: Path, parameter: object) -> str | None:
-    """The function of a plug-in that has a parameter where it can be no key, before ``*``."""
-    having = (
-        node.name
-        for node in _functions(path, CONTRACTS[kind])
-        if parameter in {argument.arg for argument in node.args.args}
-    )
-    return next(having, None)
-
-
-@functools.cache
-def types(path: Path, functions: tuple[str, ...]) -> Mapping[str, ast.expr]:
-    """Annotations of a plug-in's spec parameters, as far as there are any."""
-    return {
-        argument.arg: argument.annotation
-        for node in _functions(path, functions)
-        for argument in node.args.kwonlyargs
-        if argument.annotation is not None
-    }
 
 
 def find(kind: str, name: str) -> Path:
@@ -235,17 +185,17 @@ def find(kind: str, name: str) -> Path:
     if name not in available(kind):
         raise InputError(
             f"no {kind.removesuffix('s')} named {name!r}, there is no "
-            f"{' nor '.join(map(_shown, files))}{near(name, available(kind))}"
+            f"{' nor '.join(map(shown, files))}{near(name, available(kind))}"
         )
     found = [path for path in files if path.is_file()]
     if len(found) > 1:
-        both = " and ".join(map(_shown, found))
+        both = " and ".join(map(shown, found))
         raise InputError(f"{name!r} is the name of {both}; rename yours")
     return found[0]
 
 
-def _functions(path: Path, names: tuple[str, ...]) -> list[ast.FunctionDef]:
-    """Those functions of these names that a plug-in defines itself."""
+def defined(path: Path, names: tuple[str, ...]) -> list[ast.FunctionDef]:
+    """Those functions of these names that a plug-in's file defines itself."""
     body = tree(path).body
     return [node for node in body if isinstance(node, ast.FunctionDef) and node.name in names]
 
@@ -256,9 +206,10 @@ def tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
-        raise InputError(f"{_shown(path)}:{error.lineno}: {error.msg}") from None
+        raise InputError(f"{shown(path)}:{error.lineno}: {error.msg}") from None
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """A plug-in's file as messages name it."""
     inside = path.is_relative_to(PACKAGE)
     return f"src/fedsieve/{path.relative_to(PACKAGE)}" if inside else str(path)

@@ -14,8 +14,8 @@ from fedsieve import registry
 from fedsieve.aggregates import check_aggregate, check_state
 from fedsieve.exchanges import judge
 from fedsieve.features import extract
-from fedsieve.grids import ORACLE
 from fedsieve.local import LocalLoss, Sgd, Train, TrainingData, Workers, batches, train_client
+from fedsieve.ratios import ORACLE
 from fedsieve.records import Message, Screening, Verdict, View
 from fedsieve.rng import stream
 from fedsieve.screening import fresh, function, screen
@@ -127,7 +127,7 @@ class Record:
     """Wall time of each of ``PARTS``."""
 
 
-def federation(
+def assemble(
     build: Callable[[], nn.Module],
     data: TrainingData,
     rows: list[np.ndarray],

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fedsieve import annotations, conflicts, registry
+from fedsieve import annotations, conflicts, guard, plugin_specs, registry
 from fedsieve.claim_settings import MARGINS, claim_problems
 from fedsieve.errors import InputError
-from fedsieve.grids import CLEAN_MODEL, ORACLE, UNATTACKED, n_malicious, scenarios
+from fedsieve.grids import CLEAN_MODEL, UNATTACKED, scenarios
 from fedsieve.paths import expanded, written
+from fedsieve.ratios import ORACLE, n_malicious
 from fedsieve.registry import near
 from fedsieve.schema import Key, Problem, demand, exponents, misfits, shown
 
@@ -277,8 +278,10 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
     except InputError as error:
         yield (*key, "use"), str(error)
         return
-    for lacking in registry.missing(kind, path):
+    for lacking in plugin_specs.missing(kind, path):
         yield (*key, "use"), lacking
+    if way := guard.forbidden_import(kind, name):
+        yield (*key, "use"), f"{registry.shown(path)} imports {way}: {guard.WHY}"
     try:
         allowed = annotations.schemas(path, registry.CONTRACTS[kind])
     except InputError as error:
@@ -296,7 +299,7 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
                 yield (*key, parameter, *part), wrong
     for parameter in sorted(required - given.keys()):
         yield (*key, parameter), f"is missing: {name} has no default for it"
-    first, *others = registry.declared(kind, name, "DIFFERENT") or [None]
+    first, *others = plugin_specs.declared(kind, name, "DIFFERENT") or [None]
     for parameter in others:
         if first in given and given[first] == given.get(parameter):
             yield (*key, parameter), f"{given[first]!r} is {first} itself; choose another"
@@ -304,7 +307,7 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
 
 def _unknown(kind: str, path: Path, parameter: Any, taken: Collection[str]) -> str:
     """Say that a plug-in has no such parameter, or has it where the workflow cannot give it."""
-    if function := registry.positional(kind, path, parameter):
+    if function := plugin_specs.positional(kind, path, parameter):
         return f"is no parameter of {path.stem} yet: put '*,' before {parameter} in {function}"
     return f"unknown parameter of {path.stem}{near(parameter, sorted(taken))}"
 

@@ -16,7 +16,7 @@ from fedsieve import exchanges, poisonings, registry
 from fedsieve.errors import InputError
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import Dataset, View, keeping
-from fedsieve.rounds import Defense, Sampling, federation, run, start
+from fedsieve.rounds import Defense, Sampling, assemble, run, start
 from fedsieve.vectors import layout, seeded
 
 N_CLASSES = 4
@@ -57,7 +57,7 @@ def network():
 
 
 def detector(spec, folder):
-    fed = federation(
+    fed = assemble(
         partial(seeded, network, 3),
         TrainingData(torch.from_numpy(IMAGES), torch.from_numpy(LABELS)),
         ROWS,

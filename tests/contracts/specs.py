@@ -1,6 +1,6 @@
 """The parameters that a plug-in is tested with."""
 
-from fedsieve import registry
+from fedsieve import plugin_specs, registry
 
 
 def example(kind, name):
@@ -24,4 +24,4 @@ def declares(kind, name, constant):
 
 def lacking(kind, name):
     """What functions of its kind the plug-in's file lacks, in words; empty if there are all."""
-    return "\n".join(registry.missing(kind, registry.find(kind, name)))
+    return "\n".join(plugin_specs.missing(kind, registry.find(kind, name)))

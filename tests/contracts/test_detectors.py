@@ -16,7 +16,7 @@ from fedsieve.artifacts import read_arrays, write_arrays
 from fedsieve.errors import InputError
 from fedsieve.local import Sgd, TrainingData
 from fedsieve.records import keeping
-from fedsieve.rounds import Defense, Sampling, federation, run, start
+from fedsieve.rounds import Defense, Sampling, assemble, run, start
 from fedsieve.screening import fresh, screen
 from fedsieve.vectors import layout, seeded
 
@@ -58,7 +58,7 @@ def network():
 
 
 def federate(name):
-    return federation(
+    return assemble(
         partial(seeded, network, 3),
         TrainingData(IMAGES, LABELS),
         ROWS,

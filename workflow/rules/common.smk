@@ -99,6 +99,7 @@ from fedsieve import (
     conflicts,
     grids,
     paths,
+    plugin_specs,
     provenance,
     registry,
     settings,
@@ -464,7 +465,9 @@ def defense_marks(w):
         elif (told := found["aggregate"].get("n_malicious")) is not None:
             marks[name] = "\u2021" if told == "oracle" else f"f = {told}"
         detector = found.get("detect", {}).get("use")
-        if detector and registry.declared("detectors", detector, "SENDS_LABEL_COUNTS"):
+        if detector and plugin_specs.declared(
+            "detectors", detector, "SENDS_LABEL_COUNTS"
+        ):
             marks[name] = f"{marks.get(name, '')} \u00a7".lstrip()
     return json.dumps(marks, sort_keys=True)
 
@@ -535,7 +538,7 @@ def flagging_sanitizers(grid):
         k
         for k, v in found
         if "before_rounds" in v
-        and registry.declared("sanitizers", v["use"], "RECORDS_EXCESS")
+        and plugin_specs.declared("sanitizers", v["use"], "RECORDS_EXCESS")
     ]
 
 
@@ -564,7 +567,7 @@ def detecting(grid, having=None):
     for name in config["grids"][grid]["defense"]:
         detect = entry("defenses", name).get("detect")
         if detect and (
-            not having or registry.declared("detectors", detect["use"], having)
+            not having or plugin_specs.declared("detectors", detect["use"], having)
         ):
             found.append(name)
     return found

@@ -386,7 +386,7 @@ rule quality:
         logs=filled(f"{SCENARIO}/clients.csv"),
         poisonings=filled(f"{POISONED}/poisoning.npz"),
         order=label_order,
-        score=lambda w: registry.declared(
+        score=lambda w: plugin_specs.declared(
             "detectors", entry("defenses", w.defense, "detect", "use"), "SCORE"
         ),
         code=code("quality"),

@@ -13,8 +13,9 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from fedsieve import device as devices
-from fedsieve import screening, setup
+from fedsieve import screening
 from fedsieve.artifacts import read_data, read_partition, write_text
+from fedsieve.engine.models import initial_model
 from fedsieve.features import scores
 from fedsieve.local import LocalLoss, Sgd, TrainingData, batches, train_client
 from fedsieve.records import Partition, View
@@ -68,7 +69,7 @@ def client_times(
     """
     torch.set_num_threads(1)
     train, _ = read_data(data)
-    model = setup.initial_model(task["model"], train, seed).to(devices.choose(device)).eval()
+    model = initial_model(task["model"], train, seed).to(devices.choose(device)).eval()
     values = bind(model)
     images = TrainingData.of(train, values.device)
     held, n_classes = read_partition(clients), len(train.classes)

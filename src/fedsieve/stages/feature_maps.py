@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from fedsieve import device, look, maps, setup
+from fedsieve import device, look, maps
 from fedsieve.artifacts import read_data
+from fedsieve.engine.models import trained_model
 from fedsieve.poisonings import probes
 from fedsieve.responses import correlations, responses
 from fedsieve.statistics import percent
@@ -57,7 +58,7 @@ def feature_maps(
     clean = torch.from_numpy(test.images[probe.samples[chosen]])
     patched = torch.from_numpy(probe.images[chosen])
     where = device.choose("cpu")
-    poisoned, spared = (setup.trained_model(w, model, train, where) for w in (weights, unattacked))
+    poisoned, spared = (trained_model(w, model, train, where) for w in (weights, unattacked))
     found = [correlations(network, clean, patched).numpy() for network in (poisoned, spared)]
     shown = int(found[0][:, -1].argsort()[len(chosen) // 2])
     pair = responses(poisoned, torch.stack([clean[shown], patched[shown]]))

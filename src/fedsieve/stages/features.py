@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from fedsieve import device as devices
-from fedsieve import setup
 from fedsieve.artifacts import write_arrays
+from fedsieve.engine.holdings import read_training
+from fedsieve.engine.models import trained_model
 from fedsieve.features import extract
 
 
@@ -36,9 +37,9 @@ def features(
             order of its rows.
         device: auto, cpu or cuda.
     """
-    held = setup.read_training(data, clients, poisoning)
+    held = read_training(data, clients, poisoning)
     where = devices.choose(device)
-    trained = setup.trained_model(encoder, model, held.train, where)
+    trained = trained_model(encoder, model, held.train, where)
     for number, path in zip(client, view, strict=True):
         rows = held.rows[number]
         images = torch.from_numpy(held.train.images[rows]).to(where)

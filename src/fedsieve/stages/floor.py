@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from fedsieve import device as devices
-from fedsieve import metrics, setup
+from fedsieve import metrics
 from fedsieve.artifacts import read_arrays, read_data, write_json
+from fedsieve.engine.models import trained_model
 from fedsieve.features import predict
 from fedsieve.poisonings import probes
 
@@ -38,7 +39,7 @@ def floor(
     """
     train, test = read_data(data)
     where = devices.choose(device)
-    clean = setup.trained_model(weights, model, train, where)
+    clean = trained_model(weights, model, train, where)
     asked = probes(attack, test)
 
     def predicted(images: np.ndarray) -> np.ndarray:

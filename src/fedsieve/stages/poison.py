@@ -7,9 +7,9 @@ import numpy as np
 
 from fedsieve import registry
 from fedsieve.artifacts import read_data, read_partition, write_poisoning
-from fedsieve.grids import n_malicious
 from fedsieve.notices import warn
 from fedsieve.poisonings import check_poisoning, empty, merge, probes, shortcomings
+from fedsieve.ratios import n_malicious
 from fedsieve.rng import stream
 
 

@@ -10,8 +10,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from fedsieve import device as devices
-from fedsieve import screening, setup
+from fedsieve import screening
 from fedsieve.artifacts import check_seal, write_arrays
+from fedsieve.engine.holdings import read_training
+from fedsieve.engine.models import initial_model
 from fedsieve.errors import InputError
 from fedsieve.local import TrainingData
 from fedsieve.vectors import bind
@@ -54,9 +56,9 @@ def screen(
     Raises:
         InputError: where the snapshots are broken or hold none of that round.
     """
-    held = setup.read_training(data, clients, poisoning)
+    held = read_training(data, clients, poisoning)
     where = devices.choose(device)
-    net = setup.initial_model(model, held.train, 0).to(where)
+    net = initial_model(model, held.train, 0).to(where)
     saved, theirs = _saved(snapshots, after_round, where)
     weights = {k.removeprefix("model."): t for k, t in saved.items() if k.startswith("model.")}
     try:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedsieve import checkpoints, graphs, provenance, setup
+from fedsieve import checkpoints, environment, graphs
 from fedsieve import device as devices
 from fedsieve.artifacts import (
     locked,
@@ -27,10 +27,13 @@ from fedsieve.artifacts import (
     write_verdict,
 )
 from fedsieve.checkpoints import Progress
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import Holdings, read_training
+from fedsieve.engine.models import copy_weights
 from fedsieve.errors import InputError
 from fedsieve.features import predict, scores
-from fedsieve.grids import n_malicious
 from fedsieve.poisonings import probes
+from fedsieve.ratios import n_malicious
 from fedsieve.records import DIVERGED, keeping, unpredicted
 from fedsieve.rehearsal import rehearse
 from fedsieve.rng import stream
@@ -115,13 +118,13 @@ def train(
         workers: Threads that train clients side by side.
         checkpoint_seconds: Least time between two checkpoints.
     """
-    made: dict[str, Any] = {"environment": provenance.environment(), "started": _now()}
-    held = setup.read_training(data, clients, poisoning)
+    made: dict[str, Any] = {"environment": environment.environment(), "started": _now()}
+    held = read_training(data, clients, poisoning)
     if task.get("local_accuracy", False) and held.train.multi_label:
         raise InputError("local_accuracy: true needs one label per sample (labels: single)")
     where = devices.choose(device)
     made["cuda_graphs"] = graphs.wanted(where)
-    fed = setup.federation(
+    fed = federation.build(
         held,
         task,
         _defense(defense, sanitizer),
@@ -194,7 +197,7 @@ def _beginning(fed: Federation, keep: list[Path]) -> Progress:
     return Progress(start(fed, verdict), {}, [])
 
 
-def _watch(held: setup.Held, attack: dict[str, Any], where: torch.device) -> dict[str, Tensor]:
+def _watch(held: Holdings, attack: dict[str, Any], where: torch.device) -> dict[str, Tensor]:
     """Images to predict after every round: the test set, and the probes of the attack."""
     asked = probes(attack, held.test)
     images = {"test": held.test.images} | {f"probe.{k}": p.images for k, p in asked.items()}
@@ -245,7 +248,7 @@ def _tested_locally(
 def _snapshot(fed: Federation, state: ServerState) -> dict[str, Tensor]:
     """The server's state after a round: the global model, and what its detector remembers."""
     memory = {f"detector.{k}": t for k, t in state.detector.items() if not k.startswith(UNSAVED)}
-    tensors = {f"model.{k}": t for k, t in setup.weights(fed.model).items()} | memory
+    tensors = {f"model.{k}": t for k, t in copy_weights(fed.model).items()} | memory
     return {f"round{state.round}.{k}": t.cpu().contiguous().clone() for k, t in tensors.items()}
 
 
@@ -355,7 +358,7 @@ def _write(
     """Write everything that depends on the settings alone: the same seed, the same bytes."""
     fed.values.copy_(progress.state.values)
     with replacing(model) as partial:
-        save_file(setup.weights(fed.model), partial)
+        save_file(copy_weights(fed.model), partial)
     arrays = _arrays(progress.predictions)
     if fed.data.labels.ndim == 2:
         arrays["scores"] = scores(fed.model, test)
@@ -414,7 +417,7 @@ def _write_record(
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "seconds_per_round": [note["seconds"] for note in progress.notes],
         "seconds_of_parts": [note["parts"] for note in progress.notes],
-        "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
+        "peak_memory_mb": round(environment.peak_memory_mb(), 1),
     }
     write_json(record, content)
 

@@ -7,9 +7,12 @@ import numpy as np
 from safetensors.torch import save_file
 
 from fedsieve import device as devices
-from fedsieve import graphs, setup
+from fedsieve import graphs
 from fedsieve.artifacts import replacing
 from fedsieve.checks import check_wanted_labels
+from fedsieve.engine import federation
+from fedsieve.engine.holdings import read_training
+from fedsieve.engine.models import copy_weights
 from fedsieve.records import keeping
 from fedsieve.rng import stream
 from fedsieve.rounds import Defense, Sampling, run, start
@@ -44,10 +47,10 @@ def warmup(
     ASSUME: all clients take part in each warm-up round (FDSD, section I: "we first use federated
     learning to project all the data").
     """
-    held = setup.read_training(data, clients, poisoning)
+    held = read_training(data, clients, poisoning)
     check_wanted_labels(label, held.train)
     where = devices.choose(device)
-    fed = setup.federation(
+    fed = federation.build(
         held,
         task | {"local": task["local"] | {"steps": task["warmup"]["steps"]}},
         Defense({"use": "fedavg"}),
@@ -61,4 +64,4 @@ def warmup(
     for state, record in run(fed, start(fed, everything), task["warmup"]["rounds"]):
         print(f"warm-up round {state.round}: mean loss {record.losses.mean():.3f}", flush=True)
     with replacing(encoder) as partial:
-        save_file(setup.weights(fed.model), partial)
+        save_file(copy_weights(fed.model), partial)

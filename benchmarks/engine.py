@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from benchmarks.jobs import ROOT
 from benchmarks.ratios import Ratio, in_turns, ratio, seconds
 from torch import nn
 from torch.nn import functional as F
 
 from fedsieve import rounds
+from fedsieve.configfiles import read_configuration
 from fedsieve.engine import federation
 from fedsieve.engine.holdings import Holdings
 from fedsieve.engine.models import initial_model
@@ -25,6 +25,7 @@ from fedsieve.features import precision, scores
 from fedsieve.records import Dataset, keeping
 from fedsieve.rounds import Defense, Federation, Sampling
 from fedsieve.screening import screen
+from fedsieve.settings import with_common
 
 TABLE_V = {"use": "cnn_bn", "blocks": [[32, 32], [64, 64], [128, 128]], "kernel": 3}
 TABLE_V |= {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -167,9 +168,11 @@ def schedules(turns: int) -> list[Ratio]:
     The limit is for the paper's 200 rounds.
     """
     plans = {}
-    for name, limit in (("mcdfl", "<= 1.3"), ("mcdfl-quick", "")):
-        config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
-        spec = config["defenses"]["mcdfl-plus"]["detect"]
+    common = read_configuration(ROOT / "config/common.yaml")
+    limits = (("mcdfl", "mcdfl-plus-200", "<= 1.3"), ("mcdfl-quick", "mcdfl-plus", ""))
+    for name, label, limit in limits:
+        config = with_common(read_configuration(ROOT / f"config/{name}.yaml"), common)
+        spec = config["defenses"][label]["detect"]
         times = len(spec.pop("before_rounds"))
         plans[times, next(iter(config["tasks"].values()))["rounds"]] = limit
     fed = random_federation(NETS["fashion"], 100, 600, 1)

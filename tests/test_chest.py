@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from configurations import WHOLE
 from sklearn.metrics import roc_auc_score
 
 from fedsieve import registry
@@ -28,10 +28,7 @@ from fedsieve.poisonings import empty
 from fedsieve.records import Dataset, Partition, keeping
 
 ROOT = Path(__file__).parents[1]
-CHEST, QUICK = (
-    yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
-    for name in ("chest", "chest-quick")
-)
+CHEST, QUICK = WHOLE["chest.yaml"], WHOLE["chest-quick.yaml"]
 SCALE = runpy.run_path(str(ROOT / "benchmarks/chest_scale.py"))
 
 

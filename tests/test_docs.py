@@ -101,7 +101,7 @@ def archive(path, **changed):
 
 def with_one_seed(config):
     """The configuration with the first seed of every grid: planning all takes too long here."""
-    for grid in config["grids"].values():
+    for grid in config.get("grids", {}).values():
         grid["seed"] = grid["seed"][:1]
     return config
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from configurations import WHOLE
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from fedsieve.grids import scenarios
 from fedsieve.settings import check, complete, judgements, plugin_spec, reference
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 PLUGINS = {
     "datasets/images.py": "def fetch(raw): ...\ndef read(raw): ...",
@@ -448,15 +448,15 @@ def test_a_plugin_gets_its_own_parameters_alone():
     assert plugin_spec("attacks", {"features": 1}) == {"features": 1}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_configuration_of_the_project_is_valid(path, monkeypatch):
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_configuration_of_the_project_is_valid(name, monkeypatch):
     monkeypatch.setattr(registry, "PACKAGE", ROOT / "src/fedsieve")
-    check(yaml.safe_load(path.read_text(encoding="utf-8")), SCHEMA)
+    check(WHOLE[name], SCHEMA)
 
 
-def scenario_settings(path):
+def scenario_settings(config):
     """What a configuration says of each training, by its folder, and of each table."""
-    config = complete(yaml.safe_load(path.read_text(encoding="utf-8")))
+    config = complete(config)
     for name, grid in config["grids"].items():
         yield f"tables/{name}", {k: v for k, v in grid.items() if k != "seed"}
         for s in scenarios(grid):
@@ -469,10 +469,10 @@ def scenario_settings(path):
 
 def test_no_two_configurations_of_the_project_replace_each_others_results():
     found = {}
-    for path in CONFIGS:
-        for place, content in scenario_settings(path):
-            name, before = found.setdefault(place, (path.name, content))
-            assert content == before, f"{place} means something else in {name} and {path.name}"
+    for name, config in WHOLE.items():
+        for place, content in scenario_settings(config):
+            other, before = found.setdefault(place, (name, content))
+            assert content == before, f"{place} means something else in {name} and {other}"
 
 
 def test_the_reference_of_all_keys_is_up_to_date():
@@ -621,11 +621,7 @@ def mentions(claim, reading):
 
 @pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.name)
 def test_each_reading_of_a_paper_looks_at_what_some_configuration_runs(path):
-    grids = [
-        (name, grid)
-        for config in CONFIGS
-        for name, grid in yaml.safe_load(config.read_text(encoding="utf-8"))["grids"].items()
-    ]
+    grids = [pair for config in WHOLE.values() for pair in config["grids"].items()]
     for name, claim in yaml.safe_load(path.read_text(encoding="utf-8"))["claims"].items():
         if "untested" in claim:
             continue

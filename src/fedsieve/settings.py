@@ -41,6 +41,9 @@ PLUGINS = (
 )
 """Section, key in its entries (None: the entry itself), and the kind of plug-in named there."""
 
+SHARED = ("tasks", "partitions", "attacks", "detections", "defenses", "sanitizers")
+"""Sections of config/common.yaml; defenses before the sanitizers that they name."""
+
 SHOWN = 20
 """Problems that one message lists, so that it fits on a screen."""
 
@@ -77,6 +80,25 @@ def complete(config: Mapping[Any, Any]) -> dict[str, Any]:
         full["margins"] = {**MARGINS, **given}
     if isinstance(full.get("grids"), Mapping):
         full.setdefault("run", list(full["grids"]))
+    return full
+
+
+def with_common(config: Mapping[Any, Any], common: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a copy with those entries of ``common`` that it names, if it asks for them.
+
+    An entry is taken whole or not at all: nothing is mixed into one that the configuration defines
+    itself. Values of the wrong type stay as they are.
+
+    Args:
+        config: A configuration; one without ``common: true`` stays as it is.
+        common: What config/common.yaml holds.
+    """
+    full = copy.deepcopy(dict(config))
+    for section in SHARED if config.get("common") is True else ():
+        named = [label for _, of, label in _references(full) if of == section]
+        found = {label: copy.deepcopy(e) for label, e in common[section].items() if label in named}
+        if found and isinstance(own := full.get(section, {}), Mapping):
+            full[section] = {**found, **own}
     return full
 
 
@@ -124,18 +146,30 @@ def judgements(sanitizer: Mapping[Any, Any]) -> list[tuple[int, list[str]]]:
     return [(number, layers(listed[min(i, len(listed) - 1)])) for i, number in enumerate(rounds)]
 
 
-def check(config: Mapping[Any, Any], schema: Mapping[Any, Any]) -> None:
-    """Raise InputError with all problems of a configuration, one a line, each naming its key."""
-    structure = list(misfits(config, schema))
+def check(
+    config: Mapping[Any, Any], schema: Mapping[Any, Any], common: Mapping[Any, Any] | None = None
+) -> None:
+    """Raise InputError with all problems of a configuration, one a line, each naming its key.
+
+    Args:
+        config: What ``with_common`` returns, or a configuration that defines all of its labels.
+        schema: Of a configuration.
+        common: What config/common.yaml holds, whose labels a message may suggest.
+    """
+    common = (common or {}) if config.get("common") is True else {}
+    structure = [
+        (key, wrong + _unmixed(key, wrong, common)) for key, wrong in misfits(config, schema)
+    ]
     faulty = {key[:2] for key, _ in structure}
     full = complete(config)
     content = (
         *(_redefined, _folders, _paths, _plugins, _untold),
-        *(_idle_attacks, _judgements, _unknown_labels),
+        *(_idle_attacks, _judgements),
     )
     found = itertools.chain(
         structure,
         *(find(full) for find in content),
+        _unknown_labels(full, common),
         _impossible(full, faulty),
         _unsound_claims(full, faulty),
     )
@@ -363,12 +397,21 @@ def _per_judgement(sanitizer: Mapping[Any, Any]) -> list[str]:
         return []
 
 
-def _unknown_labels(config: Mapping[Any, Any]) -> Iterator[Problem]:
+def _unmixed(key: Key, wrong: str, common: Mapping[Any, Any]) -> str:
+    """What to add where an entry lacks something that another of its label has."""
+    section, label = (*key, None, None)[:2]
+    if wrong.startswith("is missing") and label in common.get(section, {}):
+        return "; nothing of its entry in config/common.yaml is mixed in, write all of it"
+    return ""
+
+
+def _unknown_labels(config: Mapping[Any, Any], common: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield mentions of labels that do not exist."""
     for key, section, label in _references(config):
         known = config.get(section)
         if isinstance(label, str) and isinstance(known, Mapping) and label not in known:
-            yield key, f"{section} has no {label!r}{near(label, known)}"
+            choice = dict.fromkeys([*known, *common.get(section, {})])
+            yield key, f"{section} has no {label!r}{near(label, choice)}"
 
 
 def _impossible(config: Mapping[Any, Any], faulty: set[Key]) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ ADDRESS = "https://github.com/someone/fedsieve"
 HOSTED = 'github("someone/fedsieve", path="workflow/Snakefile", tag="v1")'
 TABLE = "results/tables/tiny.csv"
 TINY = {
+    "common": True,
     "tasks": {
         "digits": {
             "dataset": {"use": "digits"},
@@ -42,7 +43,7 @@ TINY = {
             "partition": ["iid-2"],
             "attack": ["flip"],
             "ratio": [0.5],
-            "defense": ["none"],
+            "defense": ["none", "median"],  # of config/common.yaml, which lies in git
             "seed": [1],
         }
     },
@@ -144,7 +145,7 @@ def test_another_commit_is_another_clone(origin, tmp_path):
     (origin / "src/fedsieve/blocks.py").write_text("broken", encoding="utf-8")
     git("-C", origin, "commit", "--quiet", "--all", "--message", "broken")
     workspace = deployed(tmp_path / "empty", local(origin, f'commit="{old}"'))
-    assert workspace.planned(config=None)["train"] == 2
+    assert workspace.planned(config=None)["train"] == 3
     assert [p.name for p in (workspace.root / ".snakemake/fedsieve").iterdir()] == [old]
 
 

@@ -128,7 +128,9 @@ try:
     registry.look_in(settings.plugin_folders(config))
     said = (ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
     schema = yaml.safe_load(said)
-    settings.check(config, schema)
+    shared = configfiles.read_configuration(ROOT / "config/common.yaml")
+    config.update(settings.with_common(config, shared))
+    settings.check(config, schema, shared)
 except InputError as error:
     raise WorkflowError(
         f"{NAMED} cannot be used:\n{error}{of_command_line(str(error))}"

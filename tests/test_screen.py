@@ -9,6 +9,8 @@ from fedsieve.artifacts import read_data, read_partition, read_poisoning
 from fedsieve.errors import InputError
 from fedsieve.features import predict
 
+pytestmark = pytest.mark.xdist_group("screen")
+
 MCDFL = {"use": "mcdfl", "hidden": 4}
 
 

@@ -12,6 +12,8 @@ from fedsieve.artifacts import read_data, read_json, read_poisoning
 from fedsieve.errors import InputError
 from fedsieve.records import is_predicted
 
+pytestmark = pytest.mark.xdist_group("train_options")
+
 MCDFL = {"use": "mcdfl", "hidden": 4, "quality": "direct", "before_rounds": [2, 6]}
 
 

@@ -63,8 +63,10 @@ def pytest_collection_modifyitems(items):
             # the first test runs the whole DAG in its setup, for minutes on a busy machine
             item.add_marker(pytest.mark.timeout(2 * PATIENCE))
             # those that need it run in one process, the others wherever there is time
-            whole = WHOLE_DAG & {*item.fixturenames}
-            item.add_marker(pytest.mark.xdist_group("whole DAG" if whole else item.nodeid))
+            if WHOLE_DAG & {*item.fixturenames}:
+                item.add_marker(pytest.mark.xdist_group("whole DAG"))
+            elif not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group(item.nodeid))
 
 
 @dataclass(frozen=True)
@@ -123,20 +125,8 @@ class Workspace:
         return output
 
     def planned(self, *arguments, **options):
-        """Number of jobs of each rule that a dry run lists, without the collecting rule all.
-
-        A rule is one, whatever the block of clients that it is on.
-        """
-        output = self.run("--dry-run", *arguments, **options)
-        stats = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\n\n", output, re.M | re.S)
-        if stats is None:
-            assert "Nothing to be done" in output
-            return {}
-        counts = Counter()
-        for line in stats[1].splitlines():
-            rule, n = line.split()
-            counts[blocks.base(rule)] += int(n)
-        return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
+        """Number of jobs of each rule that a dry run lists."""
+        return counted(self.run("--dry-run", *arguments, **options))
 
     def config(self, path=CONFIG):
         return yaml.safe_load((self.root / path).read_text(encoding="utf-8"))
@@ -144,6 +134,22 @@ class Workspace:
     def configure(self, content, path=CONFIG):
         (self.root / path).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
+
+
+def counted(listing):
+    """Number of jobs of each rule in what a dry run prints, without the collecting rule all.
+
+    A rule is one, whatever the block of clients that it is on.
+    """
+    stats = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\n\n", listing, re.M | re.S)
+    if stats is None:
+        assert "Nothing to be done" in listing
+        return {}
+    counts = Counter()
+    for line in stats[1].splitlines():
+        rule, n = line.split()
+        counts[blocks.base(rule)] += int(n)
+    return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
 
 
 def derived(demo):

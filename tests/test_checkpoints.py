@@ -188,6 +188,7 @@ main(sys.argv[1:])
 """A job that is killed once it has written the checkpoint of its second round."""
 
 
+@pytest.mark.slow
 def test_a_killed_training_job_resumes_and_writes_the_same_bytes(
     tmp_path, training, flags, undisturbed, written_bytes
 ):

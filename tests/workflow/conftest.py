@@ -33,6 +33,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 """Variables with which Python takes files, names and terminals for ASCII."""
 
+PLAN = "plan.txt"
+"""File of a workspace that holds the output of one of several dry runs."""
+
 PATIENCE = 600
 """Seconds after which a run counts as hanging."""
 
@@ -150,6 +153,14 @@ def counted(listing):
         rule, n = line.split()
         counts[blocks.base(rule)] += int(n)
     return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
+
+
+def dry_runs(workspaces):
+    """What Snakemake says in a dry run of each, for the price of importing it once."""
+    folders = [str(workspace.root) for workspace in workspaces]
+    program = [str(Path(__file__).with_name("plans.py")), PLAN, str(os.cpu_count()), *folders, "--"]
+    workspaces[0].run("--dry-run", program=program)
+    return [(workspace.root / PLAN).read_text(encoding="utf-8") for workspace in workspaces]
 
 
 def derived(demo):

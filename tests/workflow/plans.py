@@ -1,7 +1,7 @@
 """Snakemake's dry runs in many folders, at the price of importing it once.
 
-``python plans.py N FOLDER ... -- ARGUMENT ...`` gives Snakemake the arguments in each folder, in N
-folders at a time. What it says is in ``plan.txt`` there.
+``python plans.py FILE N FOLDER ... -- ARGUMENT ...`` gives Snakemake the arguments in each folder,
+in N folders at a time. What it says goes into the file there.
 """
 
 import os
@@ -10,29 +10,27 @@ from pathlib import Path
 
 from snakemake.cli import main
 
-PLAN = "plan.txt"
 
-
-def run(folders, arguments, at_a_time):
+def run(file, at_a_time, folders, arguments):
     """Run Snakemake in each folder, in a child of this process, until all have ended."""
     running = 0
     for folder in folders:
         if running == at_a_time:
             os.wait()
             running -= 1
-        start(folder, arguments)
+        start(file, folder, arguments)
         running += 1
     while running:
         os.wait()
         running -= 1
 
 
-def start(folder, arguments):
+def start(file, folder, arguments):
     """Start it in one folder; the child does not return."""
     if os.fork():
         return
     os.chdir(folder)
-    with Path(PLAN).open("w", encoding="utf-8") as output:
+    with Path(file).open("w", encoding="utf-8") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     sys.argv = ["snakemake", *arguments]
@@ -40,6 +38,6 @@ def start(folder, arguments):
 
 
 if __name__ == "__main__":
-    number, *words = sys.argv[1:]
+    name, number, *words = sys.argv[1:]
     end = words.index("--")
-    run(words[:end], words[end + 1 :], int(number))
+    run(name, int(number), words[:end], words[end + 1 :])

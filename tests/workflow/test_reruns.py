@@ -6,12 +6,8 @@ the floors stem, adds one poisoning and one training: 3 x 4 + 1 = 13 trainings, 
 Every case edits a copy at another path, so each shows as well that a moved run stays done.
 """
 
-import os
-from pathlib import Path
-
 import pytest
-from conftest import counted
-from plans import PLAN
+from conftest import counted, dry_runs
 
 PACKAGE = "src/fedsieve"
 
@@ -269,13 +265,7 @@ def plans(request, copies, finished):
     for name, workspace in edited.items():
         edit, _ = CASES[name]
         edit(workspace)
-    folders = [str(workspace.root) for workspace in edited.values()]
-    program = [str(Path(__file__).with_name("plans.py")), str(os.cpu_count()), *folders, "--"]
-    finished.run("--dry-run", program=program)
-    return {
-        name: (workspace.root / PLAN).read_text(encoding="utf-8")
-        for name, workspace in edited.items()
-    }
+    return dict(zip(edited, dry_runs([*edited.values()]), strict=True))
 
 
 def tries_a_case(item):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import counted, dry_runs
 from intervals import outside
 from PIL import Image
 from snakemake.scheduling import job_scheduler
@@ -108,13 +109,26 @@ def test_a_dry_run_without_a_target_plans_all(fresh):
     assert planned == fresh.planned("all")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGS)
-def test_every_configuration_plans_tables_figures_and_trainings(fresh, name):
-    config = fresh.config(f"config/{name}")
+def with_one_seed(workspace, name):
+    """The workspace, where a configuration of the repository is the derived one."""
+    config = workspace.config(f"config/{name}")
     for grid in config["grids"].values():
         grid["seed"] = grid["seed"][:1]  # planning all takes too long here
-    planned = fresh.planned(config=fresh.configure(config, f"config/{name}"))
+    workspace.configure(config)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def plans_of_configs(copies):
+    """What Snakemake plans by each configuration of the repository."""
+    return dict(zip(CONFIGS, dry_runs([with_one_seed(copies(), n) for n in CONFIGS]), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("configurations")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration_plans_tables_figures_and_trainings(plans_of_configs, name):
+    planned = counted(plans_of_configs[name])
     assert {"fetch", "train", "table", "curves", "success_bars", "batch_times"} <= planned.keys()
 
 

@@ -36,8 +36,8 @@ NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 PLAN = "plan.txt"
 """File of a workspace that holds the output of one of several dry runs."""
 
-PATIENCE = 600
-"""Seconds after which a run counts as hanging."""
+PATIENCE = 1800
+"""Seconds after which a run counts as hanging; a busy machine takes a third of it for a grid."""
 
 MEAN = '''"""Mean: every client of the cohort counts the same."""
 

@@ -12,11 +12,12 @@ QUIETLY := $(SNAKEMAKE) --quiet rules reason > /dev/null || $(SNAKEMAKE)
 # A warning is an error; the variable silences an announcement of the theme's makers.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: help demo test check audit bench docs new lock assumptions ledger report clean
+.PHONY: help demo test test-all check audit bench docs new lock assumptions ledger report clean
 
 help:
 	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
-	@echo "make test         run all tests"
+	@echo "make test         the tests to run at every edit, some four minutes on two cores"
+	@echo "make test-all     all tests: those on SLURM, with a browser, of kills and of long grids, too"
 	@echo "make check        lint, types, formatting of code and workflow"
 	@echo "make docs         this documentation as a site, site/index.html; needs no network"
 	@echo "make audit        known vulnerabilities of the locked versions (needs a network)"
@@ -62,7 +63,10 @@ results/tables/demo.csv:
 	$(QUIETLY)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest --numprocesses 2 --durations=10
 
 check: $(STAMP)
 	$(BIN)/ruff check .

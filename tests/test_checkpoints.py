@@ -2,7 +2,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -173,24 +172,40 @@ def test_a_state_whose_tensors_share_memory_can_be_saved(fed, tmp_path):
     assert found.state.aggregator["b"].tolist() == [0, 0, 0]
 
 
+KILLED = """
+import os, signal, sys
+from fedsieve import checkpoints
+from fedsieve.__main__ import main
+
+save = checkpoints.save
+
+def save_and_die(path, key, progress):
+    save(path, key, progress)
+    if progress.state.round == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoints.save = save_and_die
+main(sys.argv[1:])
+"""
+"""A job that is killed once it has written the checkpoint of its second round."""
+
+
+@pytest.mark.slow
 def test_a_killed_training_job_resumes_and_writes_the_same_bytes(
     tmp_path, training, flags, undisturbed, written_bytes
 ):
-    rounds = 40
-    arguments = training(tmp_path, rounds, checkpoint_seconds=0.0)
-    command = [sys.executable, "-m", "fedsieve", "train", *flags(arguments)]
-    checkpoint = tmp_path / "model.checkpoint"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as job:
-        while not checkpoint.exists() and job.poll() is None:
-            time.sleep(0.01)
-        job.kill()
-    assert job.returncode == -signal.SIGKILL
-    assert not arguments["model"].exists()
+    rounds = 5
+    arguments = ["train", *flags(training(tmp_path, rounds, checkpoint_seconds=0.0))]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "model.checkpoint").exists()
+    assert not (tmp_path / "model.safetensors").exists()
+    command = [sys.executable, "-m", "fedsieve", *arguments]
     log = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
-    assert not log.startswith(f"round 1/{rounds}:")
+    assert log.startswith(f"round 3/{rounds}:")
     assert f"round {rounds}/{rounds}:" in log
     assert written_bytes(tmp_path) == undisturbed(rounds)
-    assert not checkpoint.exists()
+    assert not (tmp_path / "model.checkpoint").exists()
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed_by_a_job(

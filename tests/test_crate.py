@@ -154,10 +154,12 @@ def validate(tmp_path):
     return found
 
 
+@pytest.mark.slow
 def test_an_independent_validator_finds_no_fault(crate, validate):
     assert validate(crate()) == ""
 
 
+@pytest.mark.slow
 def test_the_validator_sees_a_run_without_its_workflow(crate, validate, tmp_path):
     path = crate()
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "broken.zip", "w") as broken:

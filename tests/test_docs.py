@@ -26,6 +26,8 @@ from fedsieve.records import View
 from fedsieve.settings import check
 from fedsieve.vectors import Layout
 
+pytestmark = pytest.mark.xdist_group("docs")
+
 ROOT = Path(__file__).parents[1]
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -149,6 +151,7 @@ def test_every_kind_of_plugin_has_an_example():
     assert not [name for kind, name in EXAMPLES if name in registry.available(kind)]
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_examples_keep_what_all_plugins_of_their_kind_promise(workspace):
     names = [name for _, name in EXAMPLES]
@@ -157,6 +160,7 @@ def test_examples_keep_what_all_plugins_of_their_kind_promise(workspace):
     assert {part for ids in passed for part in ids.split("-")} >= set(names)
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_the_workflow_plans_the_examples_by_the_configuration_beside_them(workspace):
     shown = snippets("README.md", "docs/extend.md")
@@ -185,6 +189,7 @@ def test_each_configuration_shown_is_whole_on_top_of_the_demo(block, plugin):
     assert {label for entries in shown.values() for label in entries} <= listed | users
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 @pytest.mark.parametrize("command", commands(r"\.venv/bin/python -m pytest tests/contracts"))
 def test_documented_tests_of_a_plugin_are_some(workspace, command):
@@ -255,6 +260,7 @@ def test_examples_of_all_kinds_work_together_in_training(plugin, stage, training
         assert set(predicted.files) == {"rounds", "test", "probe.negative"}
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_documented_commands_plan_the_whole_workflow(workspace, command):
@@ -269,6 +275,7 @@ def test_documented_tools_take_what_they_are_given(command):
     parser(tool).parse_args(words)
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_the_picture_shows_the_workflow_as_it_is(workspace):
     (command,) = commands(r"\.venv/bin/snakemake .*--rulegraph")
@@ -374,8 +381,8 @@ def test_named_files_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_make_targets_exist(page):
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
-    assert set(re.findall(r"(?:`|^)make (\w+)", PAGES[page], re.M)) <= {*targets}
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert set(re.findall(r"(?:`|^)make ([\w-]+)", PAGES[page], re.M)) <= {*targets}
 
 
 def keys(schema):

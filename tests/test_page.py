@@ -17,6 +17,8 @@ from fedsieve.stages import runs
 from fedsieve.statistics import ENOUGH, LABELS, summarize
 from fedsieve.tables import UNDEFINED
 
+pytestmark = pytest.mark.xdist_group("page")
+
 CAPTIONS = Path(__file__).parents[1] / "workflow/report"
 SUMMARY = summarize(metrics(ENDS))
 ORDER = [*DEFENSES, "flip", "patch"]

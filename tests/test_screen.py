@@ -9,6 +9,8 @@ from fedsieve.engine.models import initial_model
 from fedsieve.errors import InputError
 from fedsieve.features import predict
 
+pytestmark = pytest.mark.xdist_group("screen")
+
 MCDFL = {"use": "mcdfl", "hidden": 4}
 
 

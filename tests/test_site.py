@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 LOADING = ("link", "script", "img", "iframe", "source", "object", "embed")
 """Elements that make a browser load what they name."""
 
-pytestmark = [pytest.mark.xdist_group("site"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site"), pytest.mark.timeout(900)]
 
 
 class Reader(HTMLParser):

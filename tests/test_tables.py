@@ -237,6 +237,7 @@ def compiled(pdflatex, body, folder):
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_latex_compiles_with_booktabs_alone(pdflatex, tmp_path):
     marks = {"perfect": "†", "none": "‡", "fdsd": "f = 2 §"}
     outside = TABLE.map(lambda text: text + "".join(rendering.EVENTS))

@@ -13,6 +13,8 @@ from fedsieve.engine.holdings import Holdings
 from fedsieve.errors import InputError
 from fedsieve.records import is_predicted
 
+pytestmark = pytest.mark.xdist_group("train_options")
+
 MCDFL = {"use": "mcdfl", "hidden": 4, "quality": "direct", "before_rounds": [2, 6]}
 
 

@@ -33,8 +33,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 """Variables with which Python takes files, names and terminals for ASCII."""
 
-PATIENCE = 600
-"""Seconds after which a run counts as hanging."""
+PLAN = "plan.txt"
+"""File of a workspace that holds the output of one of several dry runs."""
+
+PATIENCE = 1800
+"""Seconds after which a run counts as hanging; a busy machine takes a third of it for a grid."""
 
 MEAN = '''"""Mean: every client of the cohort counts the same."""
 
@@ -63,8 +66,10 @@ def pytest_collection_modifyitems(items):
             # the first test runs the whole DAG in its setup, for minutes on a busy machine
             item.add_marker(pytest.mark.timeout(2 * PATIENCE))
             # those that need it run in one process, the others wherever there is time
-            whole = WHOLE_DAG & {*item.fixturenames}
-            item.add_marker(pytest.mark.xdist_group("whole DAG" if whole else item.nodeid))
+            if WHOLE_DAG & {*item.fixturenames}:
+                item.add_marker(pytest.mark.xdist_group("whole DAG"))
+            elif not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group(item.nodeid))
 
 
 @dataclass(frozen=True)
@@ -123,20 +128,8 @@ class Workspace:
         return output
 
     def planned(self, *arguments, **options):
-        """Number of jobs of each rule that a dry run lists, without the collecting rule all.
-
-        A rule is one, whatever the block of clients that it is on.
-        """
-        output = self.run("--dry-run", *arguments, **options)
-        stats = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\n\n", output, re.M | re.S)
-        if stats is None:
-            assert "Nothing to be done" in output
-            return {}
-        counts = Counter()
-        for line in stats[1].splitlines():
-            rule, n = line.split()
-            counts[blocks.base(rule)] += int(n)
-        return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
+        """Number of jobs of each rule that a dry run lists."""
+        return counted(self.run("--dry-run", *arguments, **options))
 
     def config(self, path=CONFIG):
         return yaml.safe_load((self.root / path).read_text(encoding="utf-8"))
@@ -144,6 +137,30 @@ class Workspace:
     def configure(self, content, path=CONFIG):
         (self.root / path).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
+
+
+def counted(listing):
+    """Number of jobs of each rule in what a dry run prints, without the collecting rule all.
+
+    A rule is one, whatever the block of clients that it is on.
+    """
+    stats = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\n\n", listing, re.M | re.S)
+    if stats is None:
+        assert "Nothing to be done" in listing
+        return {}
+    counts = Counter()
+    for line in stats[1].splitlines():
+        rule, n = line.split()
+        counts[blocks.base(rule)] += int(n)
+    return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
+
+
+def dry_runs(workspaces):
+    """What Snakemake says in a dry run of each, for the price of importing it once."""
+    folders = [str(workspace.root) for workspace in workspaces]
+    program = [str(Path(__file__).with_name("plans.py")), PLAN, str(os.cpu_count()), *folders, "--"]
+    workspaces[0].run("--dry-run", program=program)
+    return [(workspace.root / PLAN).read_text(encoding="utf-8") for workspace in workspaces]
 
 
 def derived(demo):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CARDS = {"0", "1", "2", "3"}
 SEEDS = range(1, 13)
 MODEL = "results/digits/iid-3/seed{}/unattacked/ratio0/none/model.safetensors"

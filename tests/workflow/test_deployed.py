@@ -12,6 +12,8 @@ import yaml
 from conftest import Workspace
 from needed import absent
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "https://github.com/someone/fedsieve"
 HOSTED = 'github("someone/fedsieve", path="workflow/Snakefile", tag="v1")'
 TABLE = "results/tables/tiny.csv"

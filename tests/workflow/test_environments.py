@@ -8,6 +8,8 @@ import pytest
 from conftest import NO_UTF8, Workspace
 from test_mistakes import archive, refused
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "results/digits/source.json"
 
 DEAL = '''"""Deal: one sample to each client in turn, as the laboratory's own tools say."""

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 ESTIMATE = ("-m", "fedsieve", "estimate")
 
 
@@ -13,6 +15,7 @@ def estimated(workspace):
     return {rule: (int(done), int(todo)) for rule, done, todo in rows}, said.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_new_folder_has_everything_to_run_and_its_data_are_made(fresh):
     rules, total = estimated(fresh)
     assert rules["train"] == (0, 13)
@@ -25,6 +28,7 @@ def test_a_finished_folder_has_nothing_to_run(finished):
     assert estimated(finished) == ({}, "0 jobs to run: about 0 s on 2 cores; 0.0 MB of disk")
 
 
+@pytest.mark.slow
 def test_a_changed_defense_runs_again_at_the_cost_of_those_like_it(scratch):
     config = scratch.config()
     config["defenses"]["mean"]["aggregate"] = {"use": "median"}

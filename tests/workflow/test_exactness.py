@@ -2,7 +2,10 @@
 
 import time
 
+import pytest
 from digests import differing, digests
+
+pytestmark = pytest.mark.slow
 
 
 def wait_for(workspace, pattern, process, seconds=120):

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 TABLE = "results/tables/demo.csv"
 
 
@@ -30,6 +32,7 @@ def test_a_finished_file_names_rule_inputs_and_settings(finished):
     assert "It is up to date" in said
 
 
+@pytest.mark.slow
 def test_a_file_is_known_by_its_path_from_anywhere(finished, tmp_path):
     (tmp_path / "link").symlink_to(finished.root)
     for path, cwd in ((finished.root / TABLE, None), (tmp_path / "link" / TABLE, tmp_path)):
@@ -49,12 +52,14 @@ def test_a_changed_setting_is_named_with_both_values_and_what_follows_from_it(sc
     assert said.index("x train") < said.index("x evaluate")
 
 
+@pytest.mark.slow
 def test_changed_source_code_is_named_as_the_reason(scratch):
     with (scratch.root / "src/fedsieve/tables.py").open("a", encoding="utf-8") as file:
         file.write("\nCHANGED = True\n")
     assert "1 x table: the source code that it runs has changed" in explained(scratch, TABLE)
 
 
+@pytest.mark.slow
 def test_what_snakemake_did_not_make_is_refused(scratch):
     said = explained(scratch, "results/tables/dmeo.csv", code=1)
     assert "fedsieve explain: error: results/tables/dmeo.csv: Snakemake has no record" in said

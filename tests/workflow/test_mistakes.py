@@ -38,41 +38,55 @@ def task(**changes):
     return lambda config: config["tasks"]["digits"].update(changes)
 
 
+MISTAKES = {
+    "unknown-attack": (
+        attack(use="label_flipp"),
+        ["attacks.flip-3to2.use", "label_flipp", "did you mean 'label_flip'"],
+    ),
+    "unknown-parameter": (
+        attack(sorce=3),
+        ["attacks.flip-3to2.sorce", "did you mean 'source'"],
+    ),
+    "everybody-malicious": (
+        grid(ratio=[1.0]),
+        ["grids.demo.ratio[0]", "must be a number >= 0 and < 1, not 1.0"],
+    ),
+    # 0.9 x 3 = 2.7 is 3 of 3 clients; below 2.5 / 3 = 0.833 it is 2
+    "nobody-benign": (
+        grid(ratio=[0.9]),
+        ["grids.demo.ratio", "0 benign clients", "use a ratio below 0.83"],
+    ),
+    # 0.1 x 3 = 0.3 is no client; 0.5 / 3 = 0.167 is one
+    "nobody-malicious": (
+        grid(ratio=[0.1]),
+        ["grids.demo.ratio", "0 malicious clients", "at least 0.16"],
+    ),
+    "unknown-defense": (
+        grid(defense=["none", "fdds"]),
+        ["grids.demo.defense", "'fdds'", "did you mean 'fdsd'"],
+    ),
+    "cohort-too-large": (
+        task(cohort=4),
+        ["tasks.digits.cohort", "partitions.iid-3.n_clients", "at most 3"],
+    ),
+}
+
+
 @pytest.mark.parametrize(
-    ("mistake", "words"),
-    [
-        (
-            attack(use="label_flipp"),
-            ["attacks.flip-3to2.use", "label_flipp", "did you mean 'label_flip'"],
-        ),
-        (attack(sorce=3), ["attacks.flip-3to2.sorce", "did you mean 'source'"]),
-        (grid(ratio=[1.0]), ["grids.demo.ratio[0]", "must be a number >= 0 and < 1, not 1.0"]),
-        # 0.9 x 3 = 2.7 is 3 of 3 clients; below 2.5 / 3 = 0.833 it is 2
-        (grid(ratio=[0.9]), ["grids.demo.ratio", "0 benign clients", "use a ratio below 0.83"]),
-        # 0.1 x 3 = 0.3 is no client; 0.5 / 3 = 0.167 is one
-        (grid(ratio=[0.1]), ["grids.demo.ratio", "0 malicious clients", "at least 0.16"]),
-        (grid(defense=["none", "fdds"]), ["grids.demo.defense", "'fdds'", "did you mean 'fdsd'"]),
-        (task(cohort=4), ["tasks.digits.cohort", "partitions.iid-3.n_clients", "at most 3"]),
-    ],
-    ids=[
-        "unknown-attack",
-        "unknown-parameter",
-        "everybody-malicious",
-        "nobody-benign",
-        "nobody-malicious",
-        "unknown-defense",
-        "cohort-too-large",
-    ],
+    "mistake",
+    ["unknown-attack", *(pytest.param(name, marks=pytest.mark.slow) for name in [*MISTAKES][1:])],
 )
-def test_a_wrong_configuration_stops_before_any_job(fresh, mistake, words):
+def test_a_wrong_configuration_stops_before_any_job(fresh, mistake):
+    change, words = MISTAKES[mistake]
     config = fresh.config()
-    mistake(config)
+    change(config)
     path = fresh.configure(config, "config/mistake.yaml")
     output = refused(fresh, ["WorkflowError", *words], config=path)
     assert "Job stats" not in output
     assert not (fresh.root / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_label_that_stands_twice_stops_before_any_job(fresh):
     path = fresh.root / "config/derived.yaml"
     text = path.read_text(encoding="utf-8")
@@ -85,6 +99,7 @@ def test_a_label_that_stands_twice_stops_before_any_job(fresh):
     assert not (fresh.root / "results").exists()
 
 
+@pytest.mark.slow
 def test_numbers_that_snakemake_made_text_are_told_to_go_into_a_file(fresh):
     asked = ["--config", 'grids={"demo": {"ratio": [0.5], "seed": [1]}}', "run=[demo]"]
     words = ["grids.demo.ratio[0]", "not '0.5'", "Write grids into a file", "--configfile"]
@@ -94,6 +109,7 @@ def test_numbers_that_snakemake_made_text_are_told_to_go_into_a_file(fresh):
     assert fresh.planned("--configfile", CONFIG, "config/last.yaml", config=None)["train"] == 13
 
 
+@pytest.mark.slow
 def test_a_configuration_set_right_redoes_nothing(scratch):
     config = scratch.config()
     config["attacks"]["flip-3to2"]["use"] = "label_flipp"
@@ -101,6 +117,7 @@ def test_a_configuration_set_right_redoes_nothing(scratch):
     assert scratch.planned() == {}
 
 
+@pytest.mark.slow
 def test_a_class_that_the_data_set_lacks_stops_before_training(fresh):
     right = fresh.config()
     wrong = fresh.config()
@@ -136,6 +153,7 @@ def own_data(fresh, tmp_path):
     return fresh, {"env": {"FEDSIEVE_DATA": str(tmp_path)}}
 
 
+@pytest.mark.slow
 def test_an_archive_replaced_by_another_of_an_older_date_remakes_the_data(own_data, tmp_path):
     workspace, where = own_data
     # above 1 MB, of which Snakemake compares dates alone
@@ -152,6 +170,7 @@ def test_an_archive_replaced_by_another_of_an_older_date_remakes_the_data(own_da
         assert data["train_images"].max() == 1
 
 
+@pytest.mark.slow
 def test_an_archive_of_floats_names_file_and_key(own_data, tmp_path):
     workspace, where = own_data
     archive(tmp_path / "mine.npz", train_images=np.zeros((20, 8, 8)))
@@ -161,6 +180,7 @@ def test_an_archive_of_floats_names_file_and_key(own_data, tmp_path):
     workspace.run("--cores", "1", DATA, **where)
 
 
+@pytest.mark.slow
 def test_an_archive_of_the_wrong_shape_names_file_and_key(own_data, tmp_path):
     workspace, where = own_data
     archive(tmp_path / "mine.npz", train_images=np.zeros((20, 8, 8, 2), np.uint8))
@@ -168,6 +188,7 @@ def test_an_archive_of_the_wrong_shape_names_file_and_key(own_data, tmp_path):
     refused(workspace, [f"fedsieve data: error: {found}"], DATA, **where)
 
 
+@pytest.mark.slow
 def test_a_missing_archive_is_named(own_data, tmp_path):
     workspace, where = own_data
     words = ["not available", "FEDSIEVE_DATA", f"{tmp_path}/mine.npz"]
@@ -199,6 +220,7 @@ def damaged(mirror, tmp_path):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [truncated, flipped])
 def test_a_damaged_file_is_refused_until_it_is_whole(damaged, fresh, tmp_path, damage):
     env = {"FEDSIEVE_DATA": str(tmp_path)}
@@ -210,6 +232,7 @@ def test_a_damaged_file_is_refused_until_it_is_whole(damaged, fresh, tmp_path, d
     fresh.run("--cores", "1", SOURCE, config=MNIST, env=env)
 
 
+@pytest.mark.slow
 def test_a_missing_file_without_network_names_file_url_and_remedy(fresh, tmp_path):
     words = [
         f"{tmp_path}/MNIST/raw/train-images-idx3-ubyte.gz: not available",

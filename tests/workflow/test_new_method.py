@@ -3,6 +3,9 @@
 import shutil
 
 import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
 
 
 def test_krum_again_under_another_name_is_in_the_tables_by_naming_it(scratch):

@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("no attack")]
+
 NAMES = ["a$b$c", "50 % of_{x}^2", "<script>alert(1)</script>"]
 
 

@@ -6,10 +6,8 @@ the floors stem, adds one poisoning and one training: 3 x 4 + 1 = 13 trainings, 
 Every case edits a copy at another path, so each shows as well that a moved run stays done.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
+from conftest import counted, dry_runs
 
 PACKAGE = "src/fedsieve"
 
@@ -105,6 +103,16 @@ def config(edit):
         content = workspace.config()
         edit(content)
         workspace.configure(content)
+
+    return apply
+
+
+def every(edits):
+    edits = list(edits)
+
+    def apply(workspace):
+        for edit in edits:
+            edit(workspace)
 
     return apply
 
@@ -245,40 +253,54 @@ CASES = {
 }
 
 
+IDLE = [name for name, (_, expected) in CASES.items() if expected == NOTHING]
+CASES["all-that-rerun-nothing"] = (every(CASES[name][0] for name in IDLE), NOTHING)
+
+
 @pytest.fixture(scope="module")
-def plans(copies, finished):
-    """The dry runs after all edits, each in its own copy, as many at a time as there are cores."""
-
-    def plan(edit):
-        workspace = copies(finished)
+def plans(request, copies, finished):
+    """What Snakemake plans after each edit that is asked for, made in a copy of its own."""
+    asked = {item.callspec.params["case"] for item in request.session.items if tries_a_case(item)}
+    edited = {name: copies(finished) for name in CASES if name in asked}
+    for name, workspace in edited.items():
+        edit, _ = CASES[name]
         edit(workspace)
-        return workspace.planned()
-
-    pool = ThreadPoolExecutor(os.cpu_count())
-    yield {name: pool.submit(plan, edit) for name, (edit, _) in CASES.items()}
-    pool.shutdown(cancel_futures=True)
+    return dict(zip(edited, dry_runs([*edited.values()]), strict=True))
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_an_edit_reruns_exactly_what_depends_on_it(plans, case):
-    _, expected = CASES[case]
-    assert plans[case].result() == expected
+def tries_a_case(item):
+    return getattr(item, "originalname", "") == "test_an_edit_reruns_exactly_what_depends_on_it"
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--cores", "1", "--set-threads", "train=2"],
-        ["--cores", "8", "--resources", "gpu=4"],
-        ["--config", "device=cpu"],
-        ["--config", "data_root=elsewhere"],
-    ],
-    ids=["threads", "resources", "device", "data-root"],
+    "case",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in IDLE)) for name in CASES],
 )
-def test_where_and_how_fast_it_runs_reruns_nothing(finished, arguments):
-    assert finished.planned(*arguments) == NOTHING
+def test_an_edit_reruns_exactly_what_depends_on_it(plans, case):
+    _, expected = CASES[case]
+    assert counted(plans[case]) == expected
 
 
+WHERE = {
+    "threads": ["--cores", "1", "--set-threads", "train=2"],
+    "resources": ["--cores", "8", "--resources", "gpu=4"],
+    "device": ["--config", "device=cpu"],
+    "data-root": ["--config", "data_root=elsewhere"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", WHERE)
+def test_where_and_how_fast_it_runs_reruns_nothing(finished, where):
+    assert finished.planned(*WHERE[where]) == NOTHING
+
+
+def test_another_machine_altogether_reruns_nothing(finished):
+    settings = ["--config", "device=cpu", "data_root=elsewhere"]
+    assert finished.planned(*WHERE["threads"], "--resources", "gpu=4", *settings) == NOTHING
+
+
+@pytest.mark.slow
 def test_another_data_root_in_the_environment_reruns_nothing(finished, tmp_path):
     assert finished.planned(env={"FEDSIEVE_DATA": str(tmp_path)}) == NOTHING
 

@@ -4,6 +4,9 @@ import copy
 import re
 
 import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
 
 MARK = "\N{HORIZONTAL ELLIPSIS}"
 MADE = [

@@ -1,6 +1,9 @@
 """Detectors in the workflow: in training, and afterwards by saved models."""
 
 import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
 
 CONFIG = "config/screening.yaml"
 DETECTIONS = {"plain": {"use": "mcdfl"}, "updates": {"use": "tolpegin_pca", "first_round": 1}}

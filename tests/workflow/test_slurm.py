@@ -142,6 +142,7 @@ def test_every_rule_that_the_profile_names_exists():
     assert PROFILE["group-components"].keys() <= {*PROFILE["groups"].values()}
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_its_checkpoint_after_preemption_and_after_its_time(runs, slow):
     interrupted(slow, runs[slow], slurm.preempt)
     (job,) = slurm.jobs(slow)
@@ -153,6 +154,7 @@ def test_a_training_goes_on_from_its_checkpoint_after_preemption_and_after_its_t
     slurm.until(lambda: [job.state for job in slurm.jobs(slow)] == ["TIMEOUT", "CANCELLED"])
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_is_tried_as_often_as_the_profile_says(runs, broken):
     code, output = ended(broken, runs[broken])
     assert code == 1
@@ -160,6 +162,7 @@ def test_a_job_that_fails_is_tried_as_often_as_the_profile_says(runs, broken):
     assert [job.state for job in slurm.jobs(broken)] == ["FAILED"] * ATTEMPTS
 
 
+@pytest.mark.slow
 def test_slurm_and_one_core_make_the_same_bytes(runs, whole, one_core):
     code, output = ended(whole, runs[whole])
     assert code == 0, output[-4000:]
@@ -170,6 +173,7 @@ def test_slurm_and_one_core_make_the_same_bytes(runs, whole, one_core):
     assert "results/tables/demo.csv" in found
 
 
+@pytest.mark.slow
 def test_jobs_ask_for_what_they_need_and_small_ones_together(runs, whole):
     ended(whole, runs[whole])
     jobs = slurm.jobs(whole)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import counted, dry_runs
 from intervals import outside
 from PIL import Image
 from snakemake.scheduling import job_scheduler
@@ -19,7 +20,11 @@ from snakemake.scheduling import job_scheduler
 from fedsieve import blocks
 from fedsieve.tools.verify import verify
 
-CONFIGS = sorted(path.name for path in Path(__file__).parents[2].glob("config/*.yaml"))
+CONFIGS = sorted(
+    path.name
+    for path in Path(__file__).parents[2].glob("config/*.yaml")
+    if path.name != "common.yaml"
+)
 
 SANITIZERS = {"sanitize_client", "sanitize_server", "keep_client", "keep"}
 
@@ -101,21 +106,37 @@ def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.run("--cores", "2")
 
 
+@pytest.mark.slow
 def test_a_dry_run_without_a_target_plans_all(fresh):
     planned = fresh.planned()
     assert planned["table"] == 1
     assert planned == fresh.planned("all")
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_every_configuration_plans_tables_figures_and_trainings(fresh, name):
-    config = fresh.config(f"config/{name}")
+def with_one_seed(workspace, name):
+    """The workspace, where a configuration of the repository is the derived one."""
+    config = workspace.config(f"config/{name}")
     for grid in config["grids"].values():
         grid["seed"] = grid["seed"][:1]  # planning all takes too long here
-    planned = fresh.planned(config=fresh.configure(config, f"config/{name}"))
+    workspace.configure(config)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def plans_of_configs(copies):
+    """What Snakemake plans by each configuration of the repository."""
+    return dict(zip(CONFIGS, dry_runs([with_one_seed(copies(), n) for n in CONFIGS]), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("configurations")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_configuration_plans_tables_figures_and_trainings(plans_of_configs, name):
+    planned = counted(plans_of_configs[name])
     assert {"fetch", "train", "table", "curves", "success_bars", "batch_times"} <= planned.keys()
 
 
+@pytest.mark.slow
 def test_a_sanitizer_that_flags_clients_has_a_figure_of_its_flags(fresh):
     config = fresh.config()
     config["sanitizers"]["sieve"] = {
@@ -132,6 +153,7 @@ def test_a_sanitizer_that_flags_clients_has_a_figure_of_its_flags(fresh):
     assert "/none/" not in flags["input"]
 
 
+@pytest.mark.slow
 def test_tables_and_page_mark_what_a_defense_knows_assumes_or_is_told(fresh):
     config = fresh.config()
     detect = {"use": "mcdfl_plus", "before_rounds": [2]}
@@ -157,6 +179,7 @@ def given(command):
     return json.loads(words[words.index("--marks") + 1])
 
 
+@pytest.mark.slow
 def test_without_an_undefended_model_of_a_backdoor_no_feature_maps_are_planned(fresh):
     for changed in ({"defense": ["fdsd"]}, {"attack": ["flip-3to2"]}):
         config = fresh.config()
@@ -197,6 +220,7 @@ def test_clients_of_a_sanitizer_see_their_views_the_broadcast_and_what_they_reme
     assert not [path for paths in seen for path in paths.split(", ") if not re.search(own, path)]
 
 
+@pytest.mark.slow
 def test_many_clients_are_split_into_blocks(fresh):
     config = fresh.config()
     config["partitions"]["iid-3"]["n_clients"] = 101
@@ -207,6 +231,7 @@ def test_many_clients_are_split_into_blocks(fresh):
     assert planned["keep"] == 3
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_a_rule_is_asked_for_it_on_every_block(finished):
     more = ["--set-resources", "features:mem_mb=123", "--set-threads", "features=2"]
     found = jobs(finished.run(*EVERY_JOB, "--cores", "2", *more))
@@ -215,6 +240,7 @@ def test_what_is_asked_for_a_rule_is_asked_for_it_on_every_block(finished):
     assert all("mem_mb=123" in job["resources"] and job["threads"] == "2" for job in asked)
 
 
+@pytest.mark.slow
 def test_in_the_slurm_profile_blocks_are_in_the_group_of_their_rule(fresh):
     listed = fresh.run("--dry-run", "--profile", "profiles/slurm")
     found = re.findall(r"Group job (\w+) .*:\n\n((?: +.*\n)+)", listed)
@@ -223,6 +249,7 @@ def test_in_the_slurm_profile_blocks_are_in_the_group_of_their_rule(fresh):
     assert {("sanitizing", rule) for rule in SANITIZERS} <= members
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["data", "poison", "features", "keep"])
 def test_a_printed_command_runs_in_a_terminal(scratch, listing, rule):
     job = next(job for job in listing if job["kind"] == rule and "unattacked" not in str(job))
@@ -250,12 +277,14 @@ def test_jobs_with_a_model_ask_for_a_gpu_and_others_do_not(listing):
     assert asking == {"warmup", "features", "train", "floor"}
 
 
+@pytest.mark.slow
 def test_on_the_cpu_no_job_asks_for_a_gpu(finished):
     found = jobs(finished.run(*EVERY_JOB, "--config", "device=cpu"))
     assert len(found) == 68
     assert not [job for job in found if "gpu=1" in job.get("resources", "")]
 
 
+@pytest.mark.slow
 def test_a_profile_for_four_gpus_runs_without_any(scratch):
     view = f"{POISONED}/features/conv2/client0.npz"
     before = (scratch.root / view).read_bytes()
@@ -286,6 +315,7 @@ def page(copies, finished):
     return (workspace.root / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_report_loads_nothing_from_elsewhere(page):
     loads = Loads()
     loads.feed(page)
@@ -293,6 +323,7 @@ def test_the_report_loads_nothing_from_elsewhere(page):
     assert not re.findall(r"@import|url\(\s*[\"']?(?:https?:)?//", page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -310,6 +341,7 @@ def test_the_report_holds_every_table_and_figure(page, name):
     assert name in page
 
 
+@pytest.mark.slow
 def test_a_finished_grid_is_packed_by_one_job_and_verified(scratch):
     target = "results/crates/demo.zip"
     assert scratch.planned(target) == {"crate": 1}

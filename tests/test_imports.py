@@ -19,6 +19,7 @@ ORDER = [
     "ranges",
     "notices",
     "records",
+    "record_keys",
     "rng",
     "artifacts",
     "checks",

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Int64
 
 from fedsieve import metrics
+from fedsieve.record_keys import take_under
 from fedsieve.statistics import n_seeds, percent, positions
 from fedsieve.tables import MARKS, UNDEFINED
 
@@ -36,10 +37,11 @@ def scores(
         A row per part and metric: ``part``, ``metric`` and ``value``.
     """
     n_clients = len(screened["benign"])
-    parts = {FLAGS: ~screened["benign"].astype(bool)}
-    for name, array in screened.items():
-        if name.startswith("found.") and array.dtype == bool and array.shape == (n_clients,):
-            parts[name.removeprefix("found.")] = array
+    parts = {FLAGS: ~screened["benign"].astype(bool)} | {
+        name: array
+        for name, array in take_under("found", screened).items()
+        if array.dtype == bool and array.shape == (n_clients,)
+    }
     return [
         {"part": part, "metric": metric, "value": value}
         for part, flagged in parts.items()

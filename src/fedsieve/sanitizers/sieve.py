@@ -17,6 +17,7 @@ from fedsieve import prototypes
 from fedsieve.errors import InputError, check_single_label
 from fedsieve.excess import off_label, origins, own_clusters, posterior
 from fedsieve.ranges import NonNegative, OneOf, PerJudgement, Share, Size
+from fedsieve.record_keys import put_in_layer, split_layers
 from fedsieve.records import Message, View
 
 EXCHANGES = 10
@@ -64,7 +65,7 @@ def client(
         _check(view, how)
     if how == "network":
         looks = view.layers[OUTPUT].argmax(axis=1)
-        return _named(OUTPUT, {"alike": _counts(looks, view)} if exchange == LAST else {}), {}
+        return put_in_layer(OUTPUT, {"alike": _counts(looks, view)} if exchange == LAST else {}), {}
     message: Message = {}
     remembered: Message = {}
     for layer, features in view.layers.items():
@@ -85,8 +86,8 @@ def client(
         else:
             known = _informed(view, known, told, blend=how == "mean" and exchange == LAST)
             sent = {"alike": _counts(known["likeness"].argmax(axis=1), view)}
-        message |= _named(layer, sent)
-        remembered |= _named(layer, known)
+        message |= put_in_layer(layer, sent)
+        remembered |= put_in_layer(layer, known)
     return message, remembered
 
 
@@ -146,8 +147,8 @@ def server(
             if exchange == LAST:
                 label, share = origins(alike, answer["excess"])
                 answer = answer | {"origin": label, "share": share}
-        broadcast |= _named(layer, answer)
-        after |= _named(layer, known)
+        broadcast |= put_in_layer(layer, answer)
+        after |= put_in_layer(layer, known)
     return broadcast, after
 
 
@@ -299,13 +300,8 @@ def _at(values: Sequence[T], judgement: int) -> T:
 
 
 def _layers(messages: Sequence[Message]) -> list[str]:
-    return list(dict.fromkeys(name.split(":")[0] for m in messages for name in m))
-
-
-def _named(layer: str, arrays: Message) -> Message:
-    return {f"{layer}:{name}": array for name, array in arrays.items()}
+    return list(dict.fromkeys(layer for message in messages for layer in split_layers(message)))
 
 
 def _part(message: Message, layer: str) -> Message:
-    prefix = f"{layer}:"
-    return {k.removeprefix(prefix): v for k, v in message.items() if k.startswith(prefix)}
+    return split_layers(message).get(layer, {})

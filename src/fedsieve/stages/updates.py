@@ -9,6 +9,7 @@ from fedsieve import look
 from fedsieve import quality as draw
 from fedsieve.artifacts import read_arrays, read_poisoning
 from fedsieve.grids import UNATTACKED
+from fedsieve.record_keys import split_rounds
 from fedsieve.statistics import percent
 from fedsieve.tidy import labeled
 
@@ -39,6 +40,4 @@ def updates(*, grid: dict[str, Any], files: str, poisonings: str, figures: list[
 
 def _last(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What was recorded of the last screening, if any, without the number of its round."""
-    numbers = [int(name.split(".")[0].removeprefix("round")) for name in recorded]
-    prefix = f"round{max(numbers, default=0)}."
-    return {k.removeprefix(prefix): v for k, v in recorded.items() if k.startswith(prefix)}
+    return next(reversed(split_rounds(recorded).values()), {})

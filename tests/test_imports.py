@@ -14,6 +14,7 @@ MODULES = sorted(
 )
 ORDER = [
     "errors",
+    "wording",
     "paths",
     "locks",
     "ranges",

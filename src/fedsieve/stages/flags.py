@@ -12,8 +12,9 @@ from fedsieve.errors import InputError
 from fedsieve.grids import AXES
 from fedsieve.heatmaps import Judged
 from fedsieve.record_keys import split_layers, split_rounds, take_under
-from fedsieve.statistics import UNATTACKED, percent
+from fedsieve.statistics import UNATTACKED
 from fedsieve.tidy import labeled
+from fedsieve.wording import say_share
 
 COLUMNS = ["round", "layer", "client", "looks_like", "label", "excess", "malicious", "attacked"]
 """Of the table, after the labels of the scenario."""
@@ -114,4 +115,4 @@ def _is_drawn(labels: dict[str, Any], grid: dict[str, Any]) -> bool:
 def _title(labels: dict[str, Any]) -> str:
     if labels["attack"] == UNATTACKED:
         return UNATTACKED
-    return f"{labels['attack']}, {percent(labels['ratio'])}"
+    return f"{labels['attack']}, {say_share(labels['ratio'])}"

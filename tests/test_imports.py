@@ -14,6 +14,7 @@ MODULES = sorted(
 )
 ORDER = [
     "errors",
+    "checksums",
     "wording",
     "paths",
     "locks",

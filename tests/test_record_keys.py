@@ -1,8 +1,3 @@
-import ast
-import sys
-from pathlib import Path
-
-from fedsieve import record_keys
 from fedsieve.record_keys import (
     find_all,
     own_name,
@@ -52,10 +47,3 @@ def test_an_own_name_is_whole_and_comes_last():
     ]
     assert [own_name(name) == "excess" for name in names] == [True, True, True, False, False]
     assert find_all("excess", {name: name for name in names}) == names[:3]
-
-
-def test_the_codec_needs_the_standard_library_alone():
-    tree = ast.parse(Path(record_keys.__file__).read_text(encoding="utf-8"))
-    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    named |= {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
-    assert {name.partition(".")[0] for name in named} <= sys.stdlib_module_names

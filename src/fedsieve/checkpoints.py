@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedsieve.artifacts import checksum, replacing
+from fedsieve.artifacts import replacing
+from fedsieve.checksums import hash_file
 from fedsieve.record_keys import put_under, take_under
 from fedsieve.records import Verdict
 from fedsieve.rounds import ServerState
@@ -43,7 +44,7 @@ def key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
     """
     made = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in inputs:
-        made.update(checksum(path))
+        made.update(hash_file(path).encode())
     return made.hexdigest()
 
 

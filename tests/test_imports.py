@@ -52,7 +52,7 @@ ORDER = [
     "clustering",
     "prototypes",
     "excess",
-    "line",
+    "two_means",
     "margins",
     "mixtures",
     "balance",

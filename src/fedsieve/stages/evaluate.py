@@ -55,7 +55,7 @@ def evaluate(
     most images carry some label, ``accuracy_majority``, what answering yes to such labels scores.
 
     Malicious clients that poisoned nothing count as honest. What a run cannot measure is null, and
-    a number that says why is there, as in no other run (``metrics.shortcomings``,
+    a number that says why is there, as in no other run (``metrics.mark_shortcomings``,
     ``_clean_fails``).
 
     Args:
@@ -107,7 +107,7 @@ def evaluate(
     found |= _detection(log, bad)
     found["malicious_per_cohort"] = _malicious_per_cohort(log, truth.malicious)
     found |= _screening(flagging, last_flags, bad)
-    found |= metrics.shortcomings(truth, held, asked, took_part=took_part)
+    found |= metrics.mark_shortcomings(truth, held, asked, took_part=took_part)
     found |= _clean_fails(clean, test)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
     if find_all(DIVERGED, read_arrays(kept, None, finite=False)):

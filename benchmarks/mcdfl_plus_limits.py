@@ -28,6 +28,7 @@ from fedsieve.artifacts import read_data
 from fedsieve.detectors import mcdfl_plus
 from fedsieve.engine.models import initial_model
 from fedsieve.features import scores
+from fedsieve.record_keys import split_rounds, take_under
 from fedsieve.records import Dataset, Screening, View
 from fedsieve.rng import stream
 from fedsieve.vectors import bind
@@ -88,11 +89,8 @@ def logits_of(
     run: Path, spec: dict[str, Any], after_round: int, data: Dataset
 ) -> tuple[np.ndarray, str]:
     """What the run's judge says of every training image, and who that judge is."""
-    saved = load_file(run / "snapshots.safetensors")
-    prefix = f"round{after_round}."
-    own = {name.removeprefix(prefix): t for name, t in saved.items() if name.startswith(prefix)}
-    weights = {k.removeprefix("model."): t for k, t in own.items() if k.startswith("model.")}
-    state = {k.removeprefix("detector."): t for k, t in own.items() if k.startswith("detector.")}
+    own = split_rounds(load_file(run / "snapshots.safetensors"))[after_round]
+    weights, state = take_under("model", own), take_under("detector", own)
     model = initial_model(spec, data, 0)
     model.load_state_dict(weights)
     values = bind(model.eval())

@@ -25,6 +25,7 @@ from fedsieve.engine.holdings import Holdings
 from fedsieve.features import predict
 from fedsieve.partitions import iid
 from fedsieve.poisonings import empty, merge
+from fedsieve.record_keys import find_all, own_name
 from fedsieve.records import Dataset, Message, Partition, Poisoning, Verdict, View, keeping
 from fedsieve.rng import stream
 from fedsieve.rounds import Defense, Federation, Sampling, ServerState, judge_samples, run, start
@@ -50,7 +51,7 @@ def hide(message: Message, true: Message) -> Message:
 
 def frame(message: Message, true: Message) -> Message:
     """Report no sample off label, so that whatever honest clients confuse stands out."""
-    alike = {name: np.diag(np.diag(m)) for name, m in true.items() if name.endswith(":alike")}
+    alike = {name: np.diag(np.diag(m)) for name, m in true.items() if own_name(name) == "alike"}
     return true | alike
 
 
@@ -111,7 +112,7 @@ def scenario(
         verdict, fed, judged = _trained(poisoned, test, held, chosen, seed)
     scores = metrics.sanitization(verdict.keep, truth, train.labels, held)
     accuracy = _predicted(fed, test.images) == test.labels
-    excess = next(array for name, array in judged.items() if name.endswith("excess"))
+    excess = find_all("excess", judged)[0]
     flagged = np.flatnonzero(excess.any(axis=(1, 2)))
     honest = len(np.setdiff1d(flagged, chosen)) if attack else len(flagged)
     told = [f"{key} {_shown(scores[key])}" for key in ("recall", "clean_lost", "honest_lost")]

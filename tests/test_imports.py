@@ -15,11 +15,14 @@ MODULES = sorted(
 )
 ORDER = [
     "errors",
+    "checksums",
+    "wording",
     "paths",
     "locks",
     "ranges",
     "notices",
     "records",
+    "record_keys",
     "rng",
     "artifacts",
     "checks",
@@ -55,7 +58,7 @@ ORDER = [
     "clustering",
     "prototypes",
     "excess",
-    "line",
+    "two_means",
     "margins",
     "mixtures",
     "balance",

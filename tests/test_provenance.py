@@ -13,7 +13,7 @@ FEDAVG = "fedsieve.aggregators.fedavg"
 
 
 def forget():
-    for cached in ("_read", "_code", "_alone", "_is_own", "_sha256"):
+    for cached in ("_read", "_code", "_alone", "_is_own", "_hash_file"):
         getattr(provenance, cached).cache_clear()
 
 

@@ -20,8 +20,9 @@ import pytest
 from fedsieve import provenance, registry
 from fedsieve.archives import read_npz
 from fedsieve.artifacts import read_arrays
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
-from fedsieve.sources import File, Source, digest, provide
+from fedsieve.sources import File, Source, provide
 
 PYTHON = sorted((provenance.ROOT / "fedsieve").rglob("*.py"))
 WORKFLOW = provenance.ROOT.parent / "workflow"
@@ -192,7 +193,7 @@ def tar(path, *members):
             else:
                 info.type, info.linkname = tarfile.SYMTYPE, content
                 archive.addfile(info)
-    return File(path.name, f"sha256:{digest(path)}")
+    return File(path.name, f"sha256:{hash_file(path)}")
 
 
 def test_an_archive_has_no_say_in_where_its_members_are_written(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from fedsieve import sources
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
 from fedsieve.sources import File, Source
 
@@ -192,7 +193,7 @@ def tar_archive(path, members):
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return File(path.name, f"sha256:{sources.digest(path)}")
+    return File(path.name, f"sha256:{hash_file(path)}")
 
 
 def test_nothing_in_an_archive_is_written_but_the_file_asked_for(tmp_path):

@@ -7,7 +7,6 @@ and CSV. The bytes of an artifact depend on its content alone: no time stamps, s
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import zipfile
@@ -22,6 +21,7 @@ from numpy.lib.npyio import NpzFile
 from safetensors import SafetensorError
 
 from fedsieve import locks
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
 from fedsieve.records import Dataset, Message, Partition, Poisoning, Verdict, View
 
@@ -94,7 +94,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def seal(path: Path) -> None:
     """Note a file's checksum beside its content, where the file system has room for such notes."""
     with contextlib.suppress(OSError, AttributeError):
-        os.setxattr(path, SEAL, checksum(path))
+        os.setxattr(path, SEAL, hash_file(path).encode())
 
 
 def check_seal(path: Path) -> bool:
@@ -103,7 +103,7 @@ def check_seal(path: Path) -> bool:
         expected = os.getxattr(path, SEAL)
     except (OSError, AttributeError):  # no file, no seal, or no system that has them
         return False
-    if checksum(path) != expected:
+    if hash_file(path).encode() != expected:
         raise broken(path, "it is not as it was written")
     return True
 
@@ -257,12 +257,6 @@ def _check(
     allowed = (dimensions,) if isinstance(dimensions, int) else dimensions
     if array.dtype.kind not in kinds or array.ndim not in allowed:
         raise broken(path, f"{name} is {array.dtype} with {array.ndim} dimensions")
-
-
-def checksum(path: Path) -> bytes:
-    """SHA-256 of a file's content, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest().encode()
 
 
 def _no_number(name: str) -> None:

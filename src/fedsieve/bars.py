@@ -19,12 +19,12 @@ from fedsieve.statistics import (
     SCENARIO,
     SPLIT,
     alone,
-    percent,
     positions,
     shown_of,
     split,
     summarize,
 )
+from fedsieve.wording import say_points, say_share
 
 Style = dict[str, dict[str, Any]]
 """Look of each defense, from ``look.styles``; bars stand in its order."""
@@ -207,7 +207,7 @@ def _drawn(shown: pd.DataFrame) -> str:
     summary = summarize(shown)
     drawn = shown_of(summary["n"], "each run (dots)")
     sure = summary["n"] >= ENOUGH
-    dotted = f"; dots: runs more than {100 * SPLIT:g} points apart"
+    dotted = f"; dots: runs more than {say_points(SPLIT)} points apart"
     return look.statistic(shown, drawn + dotted * bool((sure & split(summary)).any()))
 
 
@@ -232,7 +232,7 @@ def _groups(rows: pd.DataFrame, keys: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _name(value: str | float) -> str:
-    return look.short(value) if isinstance(value, str) else percent(value)
+    return look.short(value) if isinstance(value, str) else say_share(value)
 
 
 def _title(rows: pd.DataFrame, shown: pd.DataFrame, keys: Sequence[str]) -> str:
@@ -240,5 +240,5 @@ def _title(rows: pd.DataFrame, shown: pd.DataFrame, keys: Sequence[str]) -> str:
     name = [rows["task"].iloc[0]] if shown["task"].nunique() > 1 else []
     name += [rows["attack"].iloc[0]]
     if "ratio" not in keys:
-        name += [f"{percent(rows['ratio'].iloc[0])} malicious"]
+        name += [f"{say_share(rows['ratio'].iloc[0])} malicious"]
     return ", ".join(name)

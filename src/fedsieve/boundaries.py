@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from fedsieve import look
 from fedsieve.ratios import n_malicious
-from fedsieve.statistics import percent, positions
+from fedsieve.statistics import positions
+from fedsieve.wording import say_share
 
 CLEAN = "trained without attack"
 """Title of the panel of the clean model: the floor of attack success."""
@@ -88,8 +89,8 @@ def _draw(
     for ratio, place in column.items():
         if tips[ratio] <= 1:
             ax.hlines(tips[ratio], place - 0.45, place + 0.45, "crimson", lw=1)
-    ax.set_xticks(range(len(tips)), [percent(ratio) for ratio in tips])
-    ax.set_yticks(shares, [percent(share) for share in shares])
+    ax.set_xticks(range(len(tips)), [say_share(ratio) for ratio in tips])
+    ax.set_yticks(shares, [say_share(share) for share in shares])
     ax.set(xlim=(-0.5, len(tips) - 0.5), ylim=(0, 1.07 * max(shares)))
     ax.set_axisbelow(True)
     ax.grid(axis="y", color="#eeeeee")

@@ -13,7 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedsieve.artifacts import checksum, replacing
+from fedsieve.artifacts import replacing
+from fedsieve.checksums import hash_file
+from fedsieve.record_keys import put_under, take_under
 from fedsieve.records import Verdict
 from fedsieve.rounds import ServerState
 
@@ -42,7 +44,7 @@ def key(settings: Sequence[object], inputs: Sequence[Path]) -> str:
     """
     made = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in inputs:
-        made.update(checksum(path))
+        made.update(hash_file(path).encode())
     return made.hexdigest()
 
 
@@ -54,12 +56,12 @@ def save(path: Path, run: str, progress: Progress) -> None:
         "keep": torch.from_numpy(state.verdict.keep),
         "repaired": torch.from_numpy(state.verdict.repaired),
         "benign": torch.from_numpy(state.benign),
-        **{f"aggregator.{name}": tensor for name, tensor in state.aggregator.items()},
-        **{f"detector.{name}": tensor for name, tensor in state.detector.items()},
-        **{f"predictions.{name}": tensor for name, tensor in progress.predictions.items()},
-        **{f"judged.{name}": tensor for name, tensor in progress.judged.items()},
-        **{f"screened.{name}": tensor for name, tensor in progress.screened.items()},
-        **{f"snapshots.{name}": tensor for name, tensor in progress.snapshots.items()},
+        **put_under("aggregator", state.aggregator),
+        **put_under("detector", state.detector),
+        **put_under("predictions", progress.predictions),
+        **put_under("judged", progress.judged),
+        **put_under("screened", progress.screened),
+        **put_under("snapshots", progress.snapshots),
     }
     own = {name: t.contiguous().clone() for name, t in tensors.items()}
     metadata = {
@@ -93,11 +95,11 @@ def load(path: Path, run: str, device: torch.device) -> Progress | None:
         values=tensors["values"],
         verdict=Verdict(*(np.asarray(tensors[name].cpu()) for name in ("keep", "repaired"))),
         benign=np.asarray(tensors["benign"].cpu()),
-        aggregator=_part(tensors, "aggregator"),
-        detector=_part(tensors, "detector"),
+        aggregator=take_under("aggregator", tensors),
+        detector=take_under("detector", tensors),
     )
     records = {
-        part: {name: tensor.cpu() for name, tensor in _part(tensors, part).items()}
+        part: {name: tensor.cpu() for name, tensor in take_under(part, tensors).items()}
         for part in ("predictions", "judged", "screened", "snapshots")
     }
     return Progress(state=state, notes=json.loads(metadata["notes"]), **records)
@@ -108,8 +110,3 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         made.update(name.encode() + tensors[name].cpu().numpy().tobytes())
     return made.hexdigest()
-
-
-def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
-    prefix = part + "."
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

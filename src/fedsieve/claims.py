@@ -14,6 +14,7 @@ from fedsieve.claim_settings import KINDS, PUBLISHED, claimed_grids
 from fedsieve.errors import InputError
 from fedsieve.inference import ROUNDING
 from fedsieve.verdicts import BEST_FIRST, UNTESTED, Runs, UnrunError, judge, ratio_text
+from fedsieve.wording import say_share
 
 AS_CONFIGURED = "as configured"
 """The reading of a claim that lists none."""
@@ -94,7 +95,7 @@ def _statements(claim: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             says = " / ".join(map(str, numbers))
             said = dict(zip(metrics, numbers, strict=True))
             cell = {"attack": [attack], "ratio": [rule["ratio"]], "defense": defense}
-            yield f"{attack}, {100 * rule['ratio']:g} %, {defense}: {says}", cell | {"said": said}
+            yield f"{attack}, {say_share(rule['ratio'])}, {defense}: {says}", cell | {"said": said}
 
 
 def _judge(

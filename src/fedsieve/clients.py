@@ -7,8 +7,10 @@ import pandas as pd
 from jaxtyping import Int64
 
 from fedsieve import metrics
-from fedsieve.statistics import n_seeds, percent, positions
+from fedsieve.record_keys import take_under
+from fedsieve.statistics import n_seeds, positions
 from fedsieve.tables import MARKS, UNDEFINED
+from fedsieve.wording import say_share
 
 FLAGS = "flags"
 """The decision of a detector's whole rule; its parts have the names that it records them by."""
@@ -36,10 +38,11 @@ def scores(
         A row per part and metric: ``part``, ``metric`` and ``value``.
     """
     n_clients = len(screened["benign"])
-    parts = {FLAGS: ~screened["benign"].astype(bool)}
-    for name, array in screened.items():
-        if name.startswith("found.") and array.dtype == bool and array.shape == (n_clients,):
-            parts[name.removeprefix("found.")] = array
+    parts = {FLAGS: ~screened["benign"].astype(bool)} | {
+        name: array
+        for name, array in take_under("found", screened).items()
+        if array.dtype == bool and array.shape == (n_clients,)
+    }
     return [
         {"part": part, "metric": metric, "value": value}
         for part, flagged in parts.items()
@@ -77,11 +80,11 @@ def table(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     kept = [r for r in rows if r not in ("task", "partition") or cells[r].nunique() > 1]
     ranks = positions(order, cells["attack"])
     cells = cells.sort_values("attack", key=lambda c: c.map(ranks), kind="stable")
-    cells["m"] = [percent(ratio) for ratio in cells["ratio"]]
+    cells["m"] = [say_share(ratio) for ratio in cells["ratio"]]
     pivoted = cells.pivot_table(
         index=kept, columns="m", values="text", aggfunc="first", sort=False, fill_value=""
     )
-    columns = [percent(ratio) for ratio in sorted(cells["ratio"].unique())]
+    columns = [say_share(ratio) for ratio in sorted(cells["ratio"].unique())]
     named = {"after_round": "round", "trained": "model", "detection": "detector"}
     return pivoted[columns].rename_axis(index=lambda level: named.get(level, level))
 

@@ -11,9 +11,9 @@ DEFENSES = ("sanitizers", "detectors", "aggregators")
 """Kinds of plug-ins that see no truth."""
 
 OPEN = {
-    *("errors", "ranges", "records", "rng", "vectors"),
-    *("balance", "clustering", "distances", "excess", "flips", "line", "margins", "mixtures"),
-    *("prototypes", "rowmix", "trimming"),
+    *("errors", "ranges", "record_keys", "records", "rng", "vectors"),
+    *("balance", "clustering", "distances", "excess", "flips", "margins", "mixtures"),
+    *("prototypes", "rowmix", "trimming", "two_means"),
     *DEFENSES,
 }
 """Modules and folders of fedsieve that a defense may import: none of them knows any truth."""

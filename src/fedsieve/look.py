@@ -22,7 +22,8 @@ from matplotlib.legend_handler import HandlerTuple
 
 from fedsieve.artifacts import replacing
 from fedsieve.errors import InputError
-from fedsieve.statistics import SCENARIO, percent, positions
+from fedsieve.statistics import SCENARIO, positions
+from fedsieve.wording import say_points, say_share
 
 STYLE = {
     **seaborn.axes_style("ticks", {"axes.grid": True, "grid.color": "#e6e6e6"}),
@@ -78,7 +79,7 @@ def percent_axis(ax: Axes, *, full: bool) -> None:
     """Label fractions as per cent, between 0 and 100 with some room; ``full``: all of that."""
     low, high = (0, 1) if full else ax.get_ylim()
     ax.set_ylim(max(low - 0.03 * full, -0.03), min(high + 0.03 * full, 1.03))
-    ax.yaxis.set_major_formatter(lambda rate, _: f"{100 * rate:.4g}")
+    ax.yaxis.set_major_formatter(lambda rate, _: say_points(rate, 4))
 
 
 def share_limits(axes: Sequence[Axes]) -> None:
@@ -136,7 +137,7 @@ def names(scenarios: Sequence[tuple]) -> dict[tuple, list[str]]:
     """Name scenarios by attack and ratio, before them task and partition where they differ."""
     differs = [len(set(values)) > 1 for values in zip(*scenarios, strict=True)][:2]
     return {
-        scenario: [*compress(scenario, differs), scenario[2], percent(scenario[3])]
+        scenario: [*compress(scenario, differs), scenario[2], say_share(scenario[3])]
         for scenario in scenarios
     }
 

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedsieve import look
+from fedsieve.wording import with_minus
 
 SIDE = 2
 """Channels beside and below each other that are shown of a layer of maps."""
@@ -91,7 +92,7 @@ def feature_maps(
         for column, (layer, responses) in enumerate(pair.items()):
             axes = [figure.add_subplot(grid[row, column]) for row in range(2)]
             _draw_pair(axes, responses, names.get(layer, ()), pixels=column == 0)
-            axes[0].set_title(f"{layer}\nr = {alike[layer]:.2f}".replace("-", "\N{MINUS SIGN}"))
+            axes[0].set_title(with_minus(f"{layer}\nr = {alike[layer]:.2f}"))
         for ax, name in zip(figure.axes, ("clean", "with trigger"), strict=False):
             ax.set_ylabel(name)
         draw_correlations(figure.add_subplot(grid[2, :]), table)

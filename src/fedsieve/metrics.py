@@ -61,7 +61,7 @@ def measurable(
     return frozenset(poisoning.kind.tolist() if took_part else ())
 
 
-def shortcomings(
+def mark_shortcomings(
     poisoning: Poisoning, partition: Partition, probes: Mapping[str, Probe], *, took_part: bool
 ) -> dict[str, float]:
     """What keeps a run under attack from being the experiment that was asked for, each as 1.

@@ -19,13 +19,13 @@ from fedsieve.statistics import (
     LABELS,
     MALICIOUS_PER_COHORT,
     SCENARIO,
-    percent,
     positions,
     shown_of,
     split,
     spread,
 )
-from fedsieve.tables import MARKS, UNDEFINED, UNLIKE, ends, marks, marks_at, number
+from fedsieve.tables import MARKS, UNDEFINED, UNLIKE, marks, marks_at
+from fedsieve.wording import say_number, say_range, say_share
 
 HIGHER = {"accuracy": True, "asr": False}
 """Measures of which the best is marked, and whether more is better."""
@@ -65,12 +65,12 @@ class Cell:
     @property
     def text(self) -> str:
         """The number with one decimal."""
-        return UNDEFINED if np.isnan(self.value) else number(self.value)
+        return UNDEFINED if np.isnan(self.value) else say_number(self.value)
 
     @property
     def spread(self) -> str:
         """From where to where the interval or the runs go; empty of a single run."""
-        return "" if np.isnan(self.low) else ends(self.low, self.high)
+        return "" if np.isnan(self.low) else say_range(self.low, self.high)
 
     @property
     def shade(self) -> float:
@@ -198,7 +198,7 @@ def _headline(part: pd.DataFrame, order: Sequence[str], told: Mapping[str, str])
         for name in dict.fromkeys(key[-1] for key in ranked(shown, order))
     }
     named = [
-        (s[2], "of all" if s[3] == WORST else percent(s[3]), [COLUMNS[m] for m in measures])
+        (s[2], "of all" if s[3] == WORST else say_share(s[3]), [COLUMNS[m] for m in measures])
         for s, measures in panels
     ]
     marks = _most_marks(cell for cells in rows.values() for cell in cells)
@@ -221,4 +221,4 @@ def _worst(shown: pd.DataFrame) -> pd.DataFrame:
 
 
 def _label(value: str | float) -> str:
-    return value if isinstance(value, str) else percent(value)
+    return value if isinstance(value, str) else say_share(value)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from fedsieve import charts, look, overview
 from fedsieve.statistics import LABELS, SCENARIO, alone, n_seeds, spread
+from fedsieve.wording import say_rate
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,7 +48,7 @@ def render(**content: Any) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"slug": slug, "json": script_json}
+    environment.filters |= {"slug": slug, "json": script_json, "rate": say_rate}
     return environment.get_template("page.html").render(
         **content,
         css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),

@@ -70,7 +70,9 @@ def poisoners(truth: Poisoning, held: Partition) -> Int64[np.ndarray, " poisoner
     return np.intersect1d(truth.malicious, held.client[truth.samples])
 
 
-def shortcomings(truth: Poisoning, held: Partition, probes: Mapping[str, Probe]) -> Iterator[str]:
+def say_shortcomings(
+    truth: Poisoning, held: Partition, probes: Mapping[str, Probe]
+) -> Iterator[str]:
     """Say what keeps the attack from being the one that was asked for."""
     idle = np.setdiff1d(truth.malicious, poisoners(truth, held)).tolist()
     if idle and not len(truth.samples):

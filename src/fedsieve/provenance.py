@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from fedsieve import registry
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
 from fedsieve.paths import expanded, written
 
@@ -60,14 +61,14 @@ def contents(root: Path, spec: Mapping[str, Any]) -> list[str]:
         with contextlib.suppress(InputError):  # a $ or ~ of something else than a path
             path = expanded(written(text), root)
             if os.path.isfile(path):  # noqa: PTH113 - of a text too long for a path, too
-                found.append(_sha256(path))
+                found.append(_hash_file(path))
     return found
 
 
 @functools.cache
-def _sha256(path: Path) -> str:
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hash_file(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return hash_file(path)
     return "unreadable"
 
 

@@ -20,6 +20,7 @@ from sklearn.metrics import silhouette_score
 
 from fedsieve import look
 from fedsieve.statistics import SCENARIO
+from fedsieve.wording import say_rate, with_minus
 
 TRUTH: dict[str, dict[str, Any]] = {
     "benign": {"color": "#0173b2", "marker": "o"},
@@ -178,5 +179,5 @@ def _in_words(measured: Separation) -> str:
     """Say how far apart two groups are, or that there is one."""
     if measured.accuracy is None or measured.silhouette is None or measured.majority is None:
         return "nothing to tell apart\n"
-    shares = f"LDA {100 * measured.accuracy:.1f} %, majority {100 * measured.majority:.1f} %"
-    return f"{shares}\nsilhouette {measured.silhouette:.2f}".replace("-", "\N{MINUS SIGN}")
+    shares = f"LDA {say_rate(measured.accuracy)} %, majority {say_rate(measured.majority)} %"
+    return with_minus(f"{shares}\nsilhouette {measured.silhouette:.2f}")

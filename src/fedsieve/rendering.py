@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
-from fedsieve.statistics import LABELS, SPLIT, n_seeds, percent, positions
+from fedsieve.statistics import LABELS, SPLIT, n_seeds, positions
 from fedsieve.tables import (
     MARKS,
     NOTHING,
@@ -17,10 +17,10 @@ from fedsieve.tables import (
     UNLIKE,
     cell,
     marks_of,
-    number,
     sort,
 )
 from fedsieve.tables import marks as earned_marks
+from fedsieve.wording import say_points, say_rate, say_share
 
 WIDTH, HEIGHT = 100, 39
 """Columns and lines that the headline may fill in a terminal."""
@@ -51,7 +51,7 @@ EVENTS = {
     "succeeds",
     MARKS["clean_fails"]: "in some run the model trained without attack fails by itself: it gives "
     "most images the class that the attacker wants, or is no better than the most frequent class",
-    UNLIKE: f"runs differ by more than {100 * SPLIT:g} points, so that their mean says little",
+    UNLIKE: f"runs differ by more than {say_points(SPLIT)} points, so that their mean says little",
 }
 """What is said of a cell beside its number, and what that means."""
 
@@ -143,7 +143,7 @@ def trivial(rows: pd.DataFrame) -> list[str]:
     found = rows[rows["metric"].isin(["accuracy_trivial", "accuracy_majority"])]
     if found["mean"].isna().all():
         return []
-    most = number(100 * found["mean"].max())
+    most = say_rate(found["mean"].max())
     return [f"several labels per image: a model that looks at none has accuracy {most}"]
 
 
@@ -207,7 +207,7 @@ def _pair(accuracy: str, asr: str) -> str:
 def _blocks(table: pd.DataFrame) -> list[str]:
     """Write a table as aligned lines, in as many blocks of columns as the width asks for."""
     ratios, attacks = (table.columns.get_level_values(k) for k in ("ratio", "attack"))
-    headers = [f"{a}\n{percent(r)}" for a, r in zip(attacks, ratios, strict=True)]
+    headers = [f"{a}\n{say_share(r)}" for a, r in zip(attacks, ratios, strict=True)]
     width = 2 + max(map(len, [*attacks, "100.0?/100.0?", *table.to_numpy().flat]))
     per_block = max(1, (WIDTH - max(map(len, table.index))) // width)
     lines = []

@@ -16,6 +16,7 @@ from fedsieve.exchanges import judge
 from fedsieve.features import extract
 from fedsieve.local import LocalLoss, Sgd, Train, TrainingData, Workers, batches, train_client
 from fedsieve.ratios import ORACLE
+from fedsieve.record_keys import put_under
 from fedsieve.records import Message, Screening, Verdict, View
 from fedsieve.rng import stream
 from fedsieve.screening import fresh, function, screen
@@ -250,7 +251,7 @@ def judge_samples(
     for own, part in zip(fed.rows, found.verdicts, strict=True):
         verdict.keep[own], verdict.repaired[own] = part.keep, part.repaired
     judged = {"keep": verdict.keep, "repaired": verdict.repaired, "bytes": np.array(found.sent)}
-    return verdict, judged | {f"server.{name}": array for name, array in found.state.items()}
+    return verdict, judged | put_under("server", found.state)
 
 
 def _views(fed: Federation, state: ServerState, number: int) -> list[View]:

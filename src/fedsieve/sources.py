@@ -8,7 +8,6 @@ beside what is unpacked from them, as torchvision leaves them.
 import atexit
 import functools
 import gzip
-import hashlib
 import http.client
 import shutil
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from fedsieve.artifacts import locked, replacing
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
 
 TIMEOUT = 30
@@ -122,17 +122,9 @@ def verify(path: Path, checksum: str | None) -> str:
                 f"{path}: corrupt, truncated or another file: {wrong}. "
                 "Delete it and run again, or put a good copy in its place."
             )
-        return digest(path)
+        return hash_file(path)
     except OSError as error:
         raise _unavailable(path, error.strerror or str(error)) from error
-
-
-def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return the checksum of a file's content in hexadecimal."""
-    # MD5 guards against damage here, not against forgery; FIPS systems want that said
-    start = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, start).hexdigest()
 
 
 def download(path: Path, urls: Iterable[str], checksum: str) -> None:
@@ -280,7 +272,7 @@ def _copy(response: http.client.HTTPResponse, target: IO[bytes], start: int) -> 
 def _difference(path: Path, checksum: str) -> str:
     """Both checksums where they differ, else nothing."""
     algorithm, _, expected = checksum.partition(":")
-    found = digest(path, algorithm)
+    found = hash_file(path, algorithm)
     return "" if found == expected else f"{algorithm} is {found}, expected {expected}"
 
 

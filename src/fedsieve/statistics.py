@@ -1,4 +1,4 @@
-"""Statistics over seeds, and the order and wording that tables and figures share."""
+"""Statistics over seeds, and the order of labels in tables and figures."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -141,11 +141,6 @@ def alone(cells: Any) -> pd.Series:
 def positions(order: Iterable[str], labels: Iterable[str]) -> dict[str, int]:
     """Rank labels: no attack first, then as in ``order``, then as they appear."""
     return {name: i for i, name in enumerate(dict.fromkeys([UNATTACKED, *order, *labels]))}
-
-
-def percent(ratio: float) -> str:
-    """Write a fraction as a label, e.g. 12.5 %."""
-    return f"{100 * ratio:g} %"
 
 
 def n_seeds(n: pd.Series) -> str:

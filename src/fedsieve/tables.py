@@ -20,12 +20,12 @@ from fedsieve.statistics import (
     LABELS,
     MALICIOUS_PER_COHORT,
     UNATTACKED,
-    percent,
     positions,
     shown_of,
     split,
     spread,
 )
+from fedsieve.wording import say_number, say_range, say_share
 
 UNDEFINED = "\N{EN DASH}"
 _PAPER = {
@@ -208,7 +208,7 @@ def _layout(
     labels = cells[["task", "partition", "attack", "defense"]].to_numpy().ravel("F")
     table = sort(table, positions([*order, *map(_title, metrics), *cells["measure"]], labels))
     single: list[Hashable] = [k for k in ("task", "partition") if shown[k].nunique() == 1]
-    return table.droplevel(single).rename(index=percent, level="ratio")
+    return table.droplevel(single).rename(index=say_share, level="ratio")
 
 
 def sort(table: pd.DataFrame, rank: dict[str, int]) -> pd.DataFrame:
@@ -320,17 +320,7 @@ def cell(mean: float, low: float = float("nan"), high: float = float("nan"), mar
     """Write a mean with its marks, and the ends of its interval or runs, if there are any."""
     if np.isnan(mean):
         return UNDEFINED + "".join(sign for sign in mark if sign in UNMEASURED)
-    return number(mean) + mark + ("" if np.isnan(low + high) else f" {ends(low, high)}")
-
-
-def ends(low: float, high: float) -> str:
-    """Write from where to where an interval or the runs of a cell go."""
-    return f"({number(low)} to {number(high)})"
-
-
-def number(value: float) -> str:
-    """Write a number with one decimal, without a minus before a zero."""
-    return f"{round(value, 1) + 0.0:.1f}"
+    return say_number(mean) + mark + ("" if np.isnan(low + high) else f" {say_range(low, high)}")
 
 
 def _cells_are(shown: pd.DataFrame) -> str:

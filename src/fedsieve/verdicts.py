@@ -13,6 +13,7 @@ import pandas as pd
 from fedsieve import inference
 from fedsieve.errors import InputError
 from fedsieve.inference import FEWEST, FEWEST_BIMODAL, LEVEL, MOST, ROUNDING, Place, place
+from fedsieve.wording import say_rate, with_minus
 
 REPRODUCED = "reproduced"
 DIRECTION = "direction only"
@@ -160,7 +161,7 @@ def _beats(rule: Mapping[str, Any], runs: Runs, margins: Mapping[str, float]) ->
         verdict = INCONCLUSIVE
     here = f"wins {won} of {len(cells)}"
     if wins:
-        low, high = (_percent(end) for end in _ends(np.concatenate([*wins.values()])))
+        low, high = (_rate(end) for end in _ends(np.concatenate([*wins.values()])))
         here += f", {low} to {high} points ahead of the best other"
     here += f", no contest in {idle}" * bool(idle) + _part(len(counts), len(cells))
     if not wins:
@@ -243,7 +244,7 @@ def _reaches(rule: Mapping[str, Any], runs: Runs, margins: Mapping[str, float]) 
     beyond = [place(values, -margin, np.inf, len(cells)).where for values in over]
     verdict = CONTRADICTED if "out" in beyond else _all_in(places, REFUTED, len(cells))
     joined = np.concatenate(over)
-    low, high = (_percent(end) for end in _ends(np.concatenate(found)))
+    low, high = (_rate(end) for end in _ends(np.concatenate(found)))
     met = int((joined >= -ROUNDING).sum())
     here = f"{low} to {high}; {met} of {len(joined)} runs meet it{_part(len(found), len(cells))}"
     return _result(verdict, here, [len(values) for values in found], places)
@@ -279,7 +280,7 @@ def _near(rule: Mapping[str, Any], runs: Runs, margins: Mapping[str, float]) -> 
     high = margin if "higher" not in rule else np.inf
     places = [place(gap, -margin, high, n_cells) for gap in gaps]
     joined = sign * np.concatenate(gaps)
-    low, most = (_percent(end) for end in _ends(joined))
+    low, most = (_rate(end) for end in _ends(joined))
     hits = int(((sign * joined >= -margin - ROUNDING) & (sign * joined <= high + ROUNDING)).sum())
     here = f"{low} to {most} points; {hits} of {len(joined)} runs within the margin"
     here += _part(len(gaps), n_cells)
@@ -361,16 +362,16 @@ def _part(run: int, wanted: int) -> str:
 
 def _shown(values: np.ndarray, low: float, high: float, sign: int = 1) -> str:
     """Mean and range of the runs in per cent, or how many lie in a band where they are bimodal."""
-    ends = " to ".join(_percent(end) for end in _ends(values))
+    ends = " to ".join(_rate(end) for end in _ends(values))
     if inference.bimodal(values):
         inside = (low - ROUNDING <= sign * values) & (sign * values <= high + ROUNDING)
         return f"{int(inside.sum())} of {len(values)} runs as said ({ends})"
-    return f"{_percent(values.mean())} ({ends})"
+    return f"{_rate(values.mean())} ({ends})"
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f}".replace("-", "\N{MINUS SIGN}").replace("\N{MINUS SIGN}0.0", "0.0")
+def _rate(rate: float) -> str:
+    return with_minus(say_rate(rate))

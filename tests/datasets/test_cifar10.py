@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10
 
+from fedsieve.checksums import hash_file
 from fedsieve.datasets import cifar10
 from fedsieve.errors import InputError
-from fedsieve.sources import File, digest
+from fedsieve.sources import File
 
 NAMES = list(cifar10.SHA256)
 CLASSES = [f"class {number}" for number in range(10)]
@@ -37,7 +38,7 @@ def use_files_of(root, monkeypatch):
     monkeypatch.setattr(CIFAR10, "test_list", [[NAMES[5], md5[NAMES[5]]]])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": md5[NAMES[6]]})
     files = tuple(
-        replace(file, checksum=f"sha256:{digest(root / file.path)}")
+        replace(file, checksum=f"sha256:{hash_file(root / file.path)}")
         for file in cifar10.SOURCE.files
     )
     monkeypatch.setattr(cifar10, "SOURCE", replace(cifar10.SOURCE, files=files))
@@ -67,7 +68,7 @@ def test_the_archive_is_unpacked_file_by_file(root, monkeypatch):
     path = root / CIFAR10.filename
     with tarfile.open(path, "w:gz") as tar:
         tar.add(root / CIFAR10.base_folder, CIFAR10.base_folder)
-    archive = File(path.name, f"sha256:{digest(path)}")
+    archive = File(path.name, f"sha256:{hash_file(path)}")
     files = tuple(replace(file, archive=archive) for file in cifar10.SOURCE.files)
     monkeypatch.setattr(cifar10, "SOURCE", replace(cifar10.SOURCE, files=files))
     for file in files:

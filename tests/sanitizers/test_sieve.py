@@ -74,6 +74,10 @@ def talk(views, **spec):
         yield exchange, messages, broadcast, heard, known
 
 
+def test_each_exchange_has_its_phase():
+    assert len(sieve.PHASES) == sieve.EXCHANGES
+
+
 def same(one, other):
     return all((a == b).all() for a, b in zip(one, other, strict=True))
 
@@ -130,7 +134,7 @@ def test_the_mean_counts_only_at_last():
     both = zip(talk(views, by=["mean"]), talk(views, by=["clusters"]), strict=True)
     for (exchange, mean, *_), (_, clusters, *_) in both:
         alike = [same(a.values(), b.values()) for a, b in zip(mean, clusters, strict=True)]
-        assert any(alike) == all(alike) == (exchange < sieve.LAST)
+        assert any(alike) == all(alike) == (exchange < sieve.EXCHANGES - 1)
 
 
 def repaired(views, **spec):
@@ -344,7 +348,7 @@ def test_no_more_than_centers_sums_and_counts_are_sent_however_many_samples(n_sa
 def test_the_network_path_sends_one_table_of_counts():
     views, _, _ = federation(flipping=(0, 3))
     for exchange, messages, _, _, _ in talk(views, by=["network"]):
-        last = exchange == sieve.LAST
+        last = exchange == sieve.EXCHANGES - 1
         for message in messages:
             assert set(message) == ({"output:alike"} if last else set())
 

@@ -55,7 +55,7 @@ def test_detectors_screen_in_training_and_afterwards_and_are_scored_and_drawn(fr
     assert {"local", "detection", "quality-plain", "updates-updates"} <= drawn
     assert fresh.planned(config=path) == {}
 
-    edited = fresh.root / "src/fedsieve/line.py"
+    edited = fresh.root / "src/fedsieve/two_means.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "\n\nLOWEST = 0\n", encoding="utf-8")
     assert fresh.planned(config=path)["train"] == 1  # what mcdfl cuts by, and no one else
     config = fresh.config(path)

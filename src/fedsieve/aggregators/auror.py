@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedsieve.errors import InputError, check_count, check_share
 from fedsieve.ranges import Count, NonNegative, OneOf, Share
+from fedsieve.two_means import split_columns
 from fedsieve.vectors import Aggregate, Layout, State
 
 COLUMNS = 2**18
@@ -110,21 +111,11 @@ def aggregate(
 
 
 def split(points: Points) -> Split:
-    """Find the exact 2-means of each coordinate, all coordinates at once; from three clients on.
-
-    Two clusters on a line are a lower and an upper part of the sorted values; of the
-    clients - 1 cuts the one that leaves the least squares within counts. Ties cut lower.
-    """
-    n = len(points)
-    ordered = points.sort(dim=0).values
-    below = ordered.cumsum(dim=0)
-    size = torch.arange(1, n, device=points.device, dtype=points.dtype)[:, None]
-    distance = (below[-1] - below[:-1]) / (n - size) - below[:-1] / size
-    cut = (size * (n - size) * distance.square()).argmax(dim=0, keepdim=True)
-    upper = points > ordered.gather(0, cut)
+    """Find the exact 2-means of each coordinate, all coordinates at once; from three clients on."""
+    upper, distance = split_columns(points)
     within = torch.where(upper, points - _mean(points, upper), points - _mean(points, ~upper))
-    spread = (within.square().sum(dim=0) / (n - 2)).sqrt()
-    return Split(upper, distance.gather(0, cut)[0], spread)
+    spread = (within.square().sum(dim=0) / (len(points) - 2)).sqrt()
+    return Split(upper, distance, spread)
 
 
 def indicative(found: Split, gap: float, n_features: int | None) -> Int64[Tensor, " indicative"]:
@@ -146,7 +137,7 @@ def two_groups(points: Points) -> Bool[Tensor, " clients"]:
     """
     centered = points - points.mean(dim=0)
     axis = torch.linalg.eigh(centered @ centered.T).eigenvectors[:, -1:]
-    upper = split(axis).upper
+    upper, _ = split_columns(axis)
     for _ in range(LLOYD_STEPS):
         to_upper, to_lower = (points - _mean(points, group) for group in (upper, ~upper))
         nearer = (to_upper.square().sum(dim=1) < to_lower.square().sum(dim=1))[:, None]

@@ -16,9 +16,9 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from fedsieve.errors import InputError, check_count, check_single_label
-from fedsieve.line import upper_cluster
 from fedsieve.ranges import OneOf, Positive, Range, Size
 from fedsieve.records import Message, Screening, View
+from fedsieve.two_means import split_line
 from fedsieve.vectors import Layout, State, Trained, seeded
 
 SINGLE_LABEL = True
@@ -166,7 +166,7 @@ def flag(
         raise InputError(f"malicious: {malicious!r} is neither lower nor smaller")
     right, samples = (np.array([float(r[key]) for r in reports]) for key in ("right", "samples"))
     found = np.where(samples > 0, right / np.maximum(samples, 1), np.nan)
-    upper = upper_cluster(found)
+    upper = split_line(found)
     lower = np.isfinite(found) & ~upper
     if not upper.any():
         return Screening(np.ones(len(found), bool), found)

@@ -6,9 +6,10 @@ whose counts do not exceed those of others, needs no honest majority, and judges
 network learns. Clients send cluster centers, sums and counts, nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -17,11 +18,11 @@ from fedsieve import prototypes
 from fedsieve.errors import InputError, check_single_label
 from fedsieve.excess import off_label, origins, own_clusters, posterior
 from fedsieve.ranges import NonNegative, OneOf, PerJudgement, Share, Size
+from fedsieve.record_keys import put_in_layer, split_layers
 from fedsieve.records import Message, View
 
 EXCHANGES = 10
-"""Clusters of each client; three steps of Lloyd's algorithm on the joint ones; then three times
-what each cluster is like, and what is off label."""
+"""As many as ``PHASES`` has; written as a number, since the workflow reads it from the source."""
 
 SINGLE_LABEL = True
 """It compares the one label of a sample with what the sample looks like."""
@@ -29,12 +30,147 @@ SINGLE_LABEL = True
 RECORDS_EXCESS = True
 """The server keeps "excess" [clients, classes, classes] of each layer: the workflow draws it."""
 
-LLOYD, PROFILE, LAST = (1, 2, 3), (4, 6, 8), EXCHANGES - 1
 OUTPUT = "output"
 BY = ("clusters", "clusters", "clusters", "mean", "network")
 TAU = (0.3, 0.1, 0.05, 0.05, 0.03)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a client has of one layer: its samples, what it was told last, what it remembers.
+
+    ``blends`` is whether the network has a say at last, beside the clusters.
+    """
+
+    view: View
+    features: Float[np.ndarray, "samples features"]
+    told: Message
+    known: Message
+    n_local: int
+    tau: float
+    blends: bool
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Joint:
+    """What the server has of one layer: what all clients say, and what it remembers.
+
+    ``bounds`` say from when on a cell is off label; ``lift`` is how clusters are profiled.
+    """
+
+    said: list[Message]
+    known: Message
+    n_clusters: int
+    bounds: dict[str, Any]
+    lift: bool
+    own_cluster_test: bool
+    rng: np.random.Generator
+
+    def stacked(self, name: str) -> np.ndarray:
+        """An array of all clients, one below the other."""
+        return np.stack([message[name] for message in self.said])
+
+
+Said = tuple[Message, Message]
+"""What is sent, and what is remembered."""
+
+
+def send_clusters(own: Own) -> Said:
+    """A client's own clusters."""
+    return prototypes.own_centers(own.features, own.n_local, own.rng), own.known
+
+
+def join_clusters(joint: Joint) -> Said:
+    """The joint clusters of all clients: the prototypes."""
+    found = {"prototypes": prototypes.join(joint.said, joint.n_clusters, joint.rng)}
+    return found, found
+
+
+def send_sums(own: Own) -> Said:
+    """Sums of the samples nearest to each prototype."""
+    return prototypes.sums(own.features, own.told["prototypes"]), own.known
+
+
+def move_prototypes(joint: Joint) -> Said:
+    """The prototypes after a step of Lloyd's algorithm."""
+    found = {"prototypes": prototypes.moved(joint.said, joint.known["prototypes"])}
+    return found, found
+
+
+def send_counts(own: Own) -> Said:
+    """Labels in each cluster, of all samples and of those kept up to now."""
+    known = prototypes.neighbors(own.features, own.told["prototypes"])
+    count = partial(_counts, known["near"][:, 0], own.view, len(own.told["prototypes"]))
+    return {"whole": count(), "kept": count(own.view.kept)}, known
+
+
+def profile_clusters(joint: Joint) -> Said:
+    """What each cluster is like, and which clusters a trigger has made for itself."""
+    whole = joint.stacked("whole")
+    known = {"whole": whole, "own": own_clusters(whole) & joint.own_cluster_test}
+    return profile_again(replace(joint, known=known))
+
+
+def send_kept(own: Own) -> Said:
+    """Labels in each cluster, of the samples that would be kept by what is known now."""
+    kept = _kept(own.view, own.known["likeness"], own.told["excess"], own.tau)
+    counts = _counts(own.known["near"][:, 0], own.view, len(own.known["own"]), kept)
+    return {"kept": counts}, own.known
+
+
+def profile_again(joint: Joint) -> Said:
+    """What each cluster is like by the labels kept in it, without those of triggers' own."""
+    own = joint.known["own"]
+    kept = joint.stacked("kept") * ~own
+    profile = prototypes.profile(kept.sum(axis=0), lift=joint.lift)
+    return {"profile": profile, "own": own}, joint.known
+
+
+def send_looks(own: Own) -> Said:
+    """How many samples of each label look like each class, by the clusters."""
+    return _send_looks(own, prototypes.likeness(own.known, own.told["profile"]))
+
+
+def find_excess(joint: Joint) -> Said:
+    """Which clients have too many samples of a label that look like another class."""
+    alike = joint.stacked("alike")
+    excess = {"excess": off_label(alike, **joint.bounds)}
+    return excess, joint.known | excess | {"alike": alike}
+
+
+def send_last_looks(own: Own) -> Said:
+    """The same at last, where the network may have a say."""
+    looks = prototypes.likeness(own.known, own.told["profile"])
+    return _send_looks(own, (looks + own.view.layers[OUTPUT]) / 2 if own.blends else looks)
+
+
+def find_origins(joint: Joint) -> Said:
+    """The same at last, and which label the excess samples had before."""
+    excess, known = find_excess(joint)
+    label, share = origins(known["alike"], known["excess"])
+    return excess | {"origin": label, "share": share}, known
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What clients send of each layer, and what the server makes of it."""
+
+    send: Callable[[Own], Said]
+    answer: Callable[[Joint], Said]
+
+
+CLUSTER = Phase(send_clusters, join_clusters)
+MOVE = Phase(send_sums, move_prototypes)
+PROFILE = Phase(send_counts, profile_clusters)
+COMPARE = Phase(send_looks, find_excess)
+REFINE = Phase(send_kept, profile_again)
+CONCLUDE = Phase(send_last_looks, find_origins)
+
+PHASES = (CLUSTER, MOVE, MOVE, MOVE, PROFILE, COMPARE, REFINE, COMPARE, REFINE, CONCLUDE)
+"""Of the exchanges, in turn."""
 
 
 def client(
@@ -59,34 +195,27 @@ def client(
             hides then.
         n_local: Number of clusters of a client before they are joined, from 1 to 8192.
     """
-    how = _at(by, judgement)
+    how, phase = _at(by, judgement), PHASES[exchange]
     if exchange == 0:
         _check(view, how)
     if how == "network":
-        looks = view.layers[OUTPUT].argmax(axis=1)
-        return _named(OUTPUT, {"alike": _counts(looks, view)} if exchange == LAST else {}), {}
+        return _send_by_network(view) if phase == CONCLUDE else {}, {}
     message: Message = {}
     remembered: Message = {}
-    for layer, features in view.layers.items():
-        if layer == OUTPUT:
-            continue
-        told, known = _part(broadcast, layer), _part(memory, layer)
-        if exchange == 0:
-            sent = prototypes.own_centers(features, n_local, rng)
-        elif exchange in LLOYD:
-            sent = prototypes.sums(features, told["prototypes"])
-        elif exchange == PROFILE[0]:
-            known = prototypes.neighbors(features, told["prototypes"])
-            count = partial(_counts, known["near"][:, 0], view, len(told["prototypes"]))
-            sent = {"whole": count(), "kept": count(view.kept)}
-        elif exchange in PROFILE:
-            kept = _kept(view, known["likeness"], told["excess"], _at(tau, judgement))
-            sent = {"kept": _counts(known["near"][:, 0], view, len(known["own"]), kept)}
-        else:
-            known = _informed(view, known, told, blend=how == "mean" and exchange == LAST)
-            sent = {"alike": _counts(known["likeness"].argmax(axis=1), view)}
-        message |= _named(layer, sent)
-        remembered |= _named(layer, known)
+    for layer in (name for name in view.layers if name != OUTPUT):
+        own = Own(
+            view,
+            view.layers[layer],
+            _part(broadcast, layer),
+            _part(memory, layer),
+            n_local=n_local,
+            tau=_at(tau, judgement),
+            blends=how == "mean",
+            rng=rng,
+        )
+        sent, known = phase.send(own)
+        message |= put_in_layer(layer, sent)
+        remembered |= put_in_layer(layer, known)
     return message, remembered
 
 
@@ -129,25 +258,18 @@ def server(
     broadcast: Message = {}
     after: Message = {}
     for layer in _layers([*messages, state]):
-        said, known = [_part(m, layer) for m in messages], _part(state, layer)
-        if exchange == 0:
-            answer = known = {"prototypes": prototypes.join(said, _at(n_clusters, judgement), rng)}
-        elif exchange in LLOYD:
-            answer = known = {"prototypes": prototypes.moved(said, known["prototypes"])}
-        elif exchange in PROFILE:
-            if exchange == PROFILE[0]:
-                whole = np.stack([m["whole"] for m in said])
-                known = {"whole": whole, "own": own_clusters(whole) & own_cluster_test}
-            answer = _profiled(said, known["own"], weighting)
-        else:
-            alike = np.stack([m["alike"] for m in said])
-            answer = {"excess": off_label(alike, ratio=ratio, least=least, tests=tests)}
-            known = known | answer | {"alike": alike}
-            if exchange == LAST:
-                label, share = origins(alike, answer["excess"])
-                answer = answer | {"origin": label, "share": share}
-        broadcast |= _named(layer, answer)
-        after |= _named(layer, known)
+        joint = Joint(
+            [_part(message, layer) for message in messages],
+            _part(state, layer),
+            n_clusters=_at(n_clusters, judgement),
+            bounds={"ratio": ratio, "least": least, "tests": tests},
+            lift=weighting == "lift",
+            own_cluster_test=own_cluster_test,
+            rng=rng,
+        )
+        answer, known = PHASES[exchange].answer(joint)
+        broadcast |= put_in_layer(layer, answer)
+        after |= put_in_layer(layer, known)
     return broadcast, after
 
 
@@ -247,11 +369,14 @@ def _check(view: View, how: str) -> None:
         raise InputError(f"sanitizer sieve: by: {how} needs a layer besides output to cluster")
 
 
-def _profiled(said: list[Message], own: np.ndarray, weighting: str) -> Message:
-    """What each cluster is like by the labels kept in it, without those of triggers' own."""
-    kept = np.stack([m["kept"] for m in said]) * ~own
-    profile = prototypes.profile(kept.sum(axis=0), lift=weighting == "lift")
-    return {"profile": profile, "own": own}
+def _send_looks(own: Own, looks: Float[np.ndarray, "samples classes"]) -> Said:
+    known = own.known | {"likeness": looks, "own": own.told["own"][own.view.client]}
+    return {"alike": _counts(looks.argmax(axis=1), own.view)}, known
+
+
+def _send_by_network(view: View) -> Message:
+    """How many samples of each label look like each class, to the network alone."""
+    return put_in_layer(OUTPUT, {"alike": _counts(view.layers[OUTPUT].argmax(axis=1), view)})
 
 
 def _counts(
@@ -266,14 +391,6 @@ def _counts(
     cells = cells if kept is None else cells[kept]
     size = n_rows * view.n_classes
     return np.bincount(cells, minlength=size).reshape(n_rows, view.n_classes)
-
-
-def _informed(view: View, known: Message, told: Message, *, blend: bool) -> Message:
-    """What the client knows once it has been told what each cluster is like."""
-    looks = prototypes.likeness(known, told["profile"])
-    if blend:
-        looks = (looks + view.layers[OUTPUT]) / 2
-    return known | {"likeness": looks, "own": told["own"][view.client]}
 
 
 def _looks(view: View, known: Message) -> Float[np.ndarray, "samples classes"]:
@@ -299,13 +416,8 @@ def _at(values: Sequence[T], judgement: int) -> T:
 
 
 def _layers(messages: Sequence[Message]) -> list[str]:
-    return list(dict.fromkeys(name.split(":")[0] for m in messages for name in m))
-
-
-def _named(layer: str, arrays: Message) -> Message:
-    return {f"{layer}:{name}": array for name, array in arrays.items()}
+    return list(dict.fromkeys(layer for message in messages for layer in split_layers(message)))
 
 
 def _part(message: Message, layer: str) -> Message:
-    prefix = f"{layer}:"
-    return {k.removeprefix(prefix): v for k, v in message.items() if k.startswith(prefix)}
+    return split_layers(message).get(layer, {})

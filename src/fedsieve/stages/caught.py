@@ -11,8 +11,8 @@ from fedsieve.artifacts import read_arrays, read_data, read_poisoning
 from fedsieve.records import Dataset
 from fedsieve.rng import stream
 from fedsieve.samples import FATES, PER_FATE, Shown
-from fedsieve.statistics import percent
 from fedsieve.tidy import labeled
+from fedsieve.wording import say_share
 
 LONGEST = 8
 """Characters that fit below an image."""
@@ -35,7 +35,7 @@ def caught(
     for labels, verdict, poisoning in labeled(grid, kept, poisonings):
         keep = read_arrays(verdict, {"keep": ("b", 1)})["keep"]
         truth = read_poisoning(poisoning)
-        name = f"{labels['attack']}, {percent(labels['ratio'])}\n{labels['defense']}"
+        name = f"{labels['attack']}, {say_share(labels['ratio'])}\n{labels['defense']}"
         poisoned = truth.mask(len(keep))
         lines[name] = by_fate(clean, truth.apply(clean), keep, poisoned, int(labels["seed"]))
     first = ", ".join(grid[axis][0] for axis in ("task", "partition"))

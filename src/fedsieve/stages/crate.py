@@ -20,10 +20,10 @@ from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
 from fedsieve.artifacts import read_json, replacing
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
 from fedsieve.grids import scenarios
 from fedsieve.provenance import ROOT
-from fedsieve.sources import digest
 
 METADATA = "ro-crate-metadata.json"
 CONFIG = "config/used.yaml"
@@ -193,7 +193,7 @@ def _file(made: ROCrate, path: str, content: bytes) -> Entity:
 
 def _large(made: ROCrate, name: str, path: Path) -> Entity:
     """Describe a file that is not in the crate."""
-    about = {"name": name, "contentSize": str(path.stat().st_size), "sha256": digest(path)}
+    about = {"name": name, "contentSize": str(path.stat().st_size), "sha256": hash_file(path)}
     return _add(made, f"#{name}", "CreativeWork", **about)
 
 

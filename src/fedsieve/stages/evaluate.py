@@ -19,6 +19,7 @@ from fedsieve.artifacts import (
     write_text,
 )
 from fedsieve.poisonings import poisoners, probes
+from fedsieve.record_keys import find_all
 from fedsieve.records import DIVERGED, Dataset, Labels, Probe, is_predicted
 from fedsieve.tidy import read_table
 from fedsieve.trust import ignored
@@ -54,7 +55,7 @@ def evaluate(
     most images carry some label, ``accuracy_majority``, what answering yes to such labels scores.
 
     Malicious clients that poisoned nothing count as honest. What a run cannot measure is null, and
-    a number that says why is there, as in no other run (``metrics.shortcomings``,
+    a number that says why is there, as in no other run (``metrics.mark_shortcomings``,
     ``_clean_fails``).
 
     Args:
@@ -106,10 +107,10 @@ def evaluate(
     found |= _detection(log, bad)
     found["malicious_per_cohort"] = _malicious_per_cohort(log, truth.malicious)
     found |= _screening(flagging, last_flags, bad)
-    found |= metrics.shortcomings(truth, held, asked, took_part=took_part)
+    found |= metrics.mark_shortcomings(truth, held, asked, took_part=took_part)
     found |= _clean_fails(clean, test)
     done = read_arrays(kept, {"sanitized": ("b", 0), "bytes": ("i", 0)})
-    if any(name.split(".")[-1] == DIVERGED for name in read_arrays(kept, None, finite=False)):
+    if find_all(DIVERGED, read_arrays(kept, None, finite=False)):
         found["diverged"] = 1.0
     if done["sanitized"]:
         verdict = read_verdict(kept, len(train.labels))
@@ -259,7 +260,7 @@ def _screening(
     Those by the final model if it screened after the last round, else those that held in it.
     ``inverted`` is whether it then bans benign clients more readily than malicious ones.
     """
-    if final := [array for name, array in last.items() if name.endswith(".benign")]:
+    if final := find_all("benign", last):
         scores = metrics.client_detection(np.flatnonzero(~final[0]), malicious, len(final[0]))
     else:
         row, prefix = flagging.iloc[-1].astype(object), "detection."

@@ -13,7 +13,7 @@ from fedsieve.artifacts import read_data
 from fedsieve.engine.models import trained_model
 from fedsieve.poisonings import probes
 from fedsieve.responses import correlations, responses
-from fedsieve.statistics import percent
+from fedsieve.wording import say_share
 
 MAX_IMAGES = 500
 """Test images that correlations are taken over, spread evenly over those that the probe has."""
@@ -88,5 +88,5 @@ def _table(found: list[np.ndarray], layers: list[str]) -> pd.DataFrame:
 def _name(scenario: dict[str, Any]) -> str:
     """Name a scenario in a title."""
     labels = [scenario[axis] for axis in ("task", "partition", "attack")]
-    ratio = percent(float(scenario["ratio"]))
+    ratio = say_share(float(scenario["ratio"]))
     return ", ".join([*labels, f"{ratio} malicious", f"seed {scenario['seed']}"])

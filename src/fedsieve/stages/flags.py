@@ -1,6 +1,5 @@
 """Draw and tabulate which clients a sanitizer flags, for which label on what looks like what."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ from fedsieve.artifacts import read_arrays, read_poisoning, write_text
 from fedsieve.errors import InputError
 from fedsieve.grids import AXES
 from fedsieve.heatmaps import Judged
-from fedsieve.statistics import UNATTACKED, percent
+from fedsieve.record_keys import split_layers, split_rounds, take_under
+from fedsieve.statistics import UNATTACKED
 from fedsieve.tidy import labeled
+from fedsieve.wording import say_share
 
 COLUMNS = ["round", "layer", "client", "looks_like", "label", "excess", "malicious", "attacked"]
 """Of the table, after the labels of the scenario."""
@@ -65,17 +66,17 @@ def excess(path: Path) -> dict[tuple[int, str], np.ndarray]:
         InputError: if it recorded none.
     """
     found = {
-        (int(match[1]), match[2].rstrip(":")): array
-        for name, array in read_arrays(path, None).items()
-        if (match := re.fullmatch(r"round(\d+)\.server\.(.*)excess", name))
+        (number, layer): arrays["excess"]
+        for number, recorded in split_rounds(read_arrays(path, None)).items()
+        for layer, arrays in split_layers(take_under("server", recorded)).items()
+        if "excess" in arrays
     }
     if not found:
         raise InputError(
             f"{path}: the sanitizer recorded no excess rates, so there are no flags to show; "
             "only sanitizers whose server keeps arrays named excess have them, such as sieve"
         )
-    # in the file, round 11 comes before round 3
-    return dict(sorted(found.items(), key=lambda item: item[0][0]))
+    return found
 
 
 def _flagged(
@@ -114,4 +115,4 @@ def _is_drawn(labels: dict[str, Any], grid: dict[str, Any]) -> bool:
 def _title(labels: dict[str, Any]) -> str:
     if labels["attack"] == UNATTACKED:
         return UNATTACKED
-    return f"{labels['attack']}, {percent(labels['ratio'])}"
+    return f"{labels['attack']}, {say_share(labels['ratio'])}"

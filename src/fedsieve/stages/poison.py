@@ -8,7 +8,7 @@ import numpy as np
 from fedsieve import registry
 from fedsieve.artifacts import read_data, read_partition, write_poisoning
 from fedsieve.notices import warn
-from fedsieve.poisonings import check_poisoning, empty, merge, probes, shortcomings
+from fedsieve.poisonings import check_poisoning, empty, merge, probes, say_shortcomings
 from fedsieve.ratios import n_malicious
 from fedsieve.rng import stream
 
@@ -46,5 +46,5 @@ def poison(
     print("malicious clients:", *malicious)
     kinds, counts = np.unique(merged.kind, return_counts=True)
     print("poisoned samples:", dict(zip(kinds.tolist(), counts.tolist(), strict=True)))
-    for text in shortcomings(merged, held, asked):
+    for text in say_shortcomings(merged, held, asked):
         warn(f"{poisoning.parent}: {text}")

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Int64
 
 from fedsieve.artifacts import read_arrays, read_json, write_text
+from fedsieve.record_keys import find_all
 from fedsieve.statistics import LABELS, over_seeds
 from fedsieve.tidy import labeled, read_rounds, read_table
 from fedsieve.trust import ignored
@@ -90,7 +91,7 @@ def _run(log: Path, kept: Path, poisoning: Path, record: Path) -> dict[str, Any]
     """All columns of a run but its labels."""
     truth = _truth(poisoning)
     verdict = read_arrays(kept, None, finite=False)
-    excess = [array for name, array in verdict.items() if name.endswith("excess")]
+    excess = find_all("excess", verdict)
     found = accused(excess) if excess else turned_down(read_table(log))
     counts = confusion(verdict["keep"], truth["samples"]) if verdict["sanitized"] else UNSANITIZED
     return {

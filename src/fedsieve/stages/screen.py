@@ -16,6 +16,7 @@ from fedsieve.engine.holdings import read_training
 from fedsieve.engine.models import initial_model
 from fedsieve.errors import InputError
 from fedsieve.local import TrainingData
+from fedsieve.record_keys import put_under, split_rounds, take_under
 from fedsieve.vectors import bind
 
 LESSONS = 10
@@ -60,15 +61,14 @@ def screen(
     where = devices.choose(device)
     net = initial_model(model, held.train, 0).to(where)
     saved, theirs = _saved(snapshots, after_round, where)
-    weights = {k.removeprefix("model."): t for k, t in saved.items() if k.startswith("model.")}
     try:
-        net.load_state_dict(weights)
+        net.load_state_dict(take_under("model", saved))
     except RuntimeError as error:
         raise InputError(f"{snapshots}: weights of another model: {error}") from error
     values = bind(net.eval())
     state = screening.fresh(detector, net, len(held.rows), seed)
     if theirs == detector:
-        state |= {k.removeprefix("detector."): t for k, t in saved.items() if k[:9] == "detector."}
+        state |= take_under("detector", saved)
     else:
         state = screening.taught(detector, net, values, state, seed, LESSONS)
     found, reports = screening.screen(
@@ -81,14 +81,13 @@ def screen(
         len(held.train.classes),
     )
     told = {
-        f"report.{name}": np.stack([message[name] for message in reports])
+        name: np.stack([message[name] for message in reports])
         for name in (reports[0] if reports else {})
     }
-    more = {f"found.{name}": np.asarray(array) for name, array in found.found.items()}
+    more = {name: np.asarray(array) for name, array in found.found.items()}
+    recorded = put_under("found", more) | put_under("report", told)
     write_arrays(
-        screened,
-        {"benign": found.benign, "scores": found.scores, **more, **told},
-        compress=True,
+        screened, {"benign": found.benign, "scores": found.scores, **recorded}, compress=True
     )
 
 
@@ -96,12 +95,12 @@ def _saved(
     snapshots: Path, after_round: int, where: torch.device
 ) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     """Tensors of one round's snapshot, ``model.*`` and ``detector.*``, and the run's detector."""
-    prefix = f"round{after_round}."
     check_seal(snapshots)
     try:
         with safe_open(snapshots, "pt", device=str(where)) as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            found = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+            rounds = split_rounds({name: name for name in file.keys()})  # noqa: SIM118
+            names = rounds.get(after_round, {})
+            found = {own: file.get_tensor(name) for own, name in names.items()}
             theirs = json.loads((file.metadata() or {}).get("detector", "null"))
     except (SafetensorError, OSError) as error:
         raise InputError(f"{snapshots}: unreadable: {error}. Delete it and run again.") from error

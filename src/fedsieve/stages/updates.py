@@ -9,8 +9,9 @@ from fedsieve import look
 from fedsieve import quality as draw
 from fedsieve.artifacts import read_arrays, read_poisoning
 from fedsieve.grids import UNATTACKED
-from fedsieve.statistics import percent
+from fedsieve.record_keys import split_rounds
 from fedsieve.tidy import labeled
+from fedsieve.wording import say_share
 
 
 def updates(*, grid: dict[str, Any], files: str, poisonings: str, figures: list[Path]) -> None:
@@ -31,7 +32,7 @@ def updates(*, grid: dict[str, Any], files: str, poisonings: str, figures: list[
         if labels["attack"] == UNATTACKED or not np.isfinite(found.get("points", np.nan)).all():
             continue
         malicious = np.isin(found["clients"], read_poisoning(poisoning).malicious)
-        title = f"{labels['attack']}, {percent(labels['ratio'])}"
+        title = f"{labels['attack']}, {say_share(labels['ratio'])}"
         panels.append(draw.Updates(title, found["points"], malicious))
     named = ", ".join([*(str(grid[axis][0]) for axis in ("task", "partition")), *grid["defense"]])
     look.draw(lambda: draw.updates(panels, f"{named}, seed {grid['seed'][0]}"), *figures)
@@ -39,6 +40,4 @@ def updates(*, grid: dict[str, Any], files: str, poisonings: str, figures: list[
 
 def _last(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What was recorded of the last screening, if any, without the number of its round."""
-    numbers = [int(name.split(".")[0].removeprefix("round")) for name in recorded]
-    prefix = f"round{max(numbers, default=0)}."
-    return {k.removeprefix(prefix): v for k, v in recorded.items() if k.startswith(prefix)}
+    return next(reversed(split_rounds(recorded).values()), {})

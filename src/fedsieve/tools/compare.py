@@ -7,7 +7,8 @@ import pandas as pd
 from fedsieve import duels
 from fedsieve.inference import FEWEST, FEWEST_BIMODAL
 from fedsieve.rendering import to_markdown
-from fedsieve.statistics import ENOUGH, SCENARIO, percent
+from fedsieve.statistics import ENOUGH, SCENARIO
+from fedsieve.wording import say_rate, say_share
 
 _SAID = {"undecided": "undecided", "few": "too few seeds"}
 
@@ -31,8 +32,8 @@ def compare(
     found = duels.differences(pairs)
     shown = pd.DataFrame(
         {
-            first: found["first"].map(_shown),
-            second: found["second"].map(_shown),
+            first: found["first"].map(say_rate),
+            second: found["second"].map(say_rate),
             "difference": [_difference(row) for _, row in found.iterrows()],
             "seeds": found["n"].astype(str),
             "p": [f"{p:.2g}" for p in found["p"]],
@@ -46,7 +47,7 @@ def compare(
         f"{FEWEST} seeds decide nothing, nor fewer than {FEWEST_BIMODAL} where two differences lie "
         "more than 20 points apart."
     )
-    print(to_markdown(shown.rename(index=percent, level="ratio"), note))
+    print(to_markdown(shown.rename(index=say_share, level="ratio"), note))
     count = duels.tally(found)
     print(
         f"Scenarios, of {len(found)}, where {first} is above {second}: {count['above']}; below: "
@@ -56,9 +57,5 @@ def compare(
 
 def _difference(row: pd.Series) -> str:
     if row["n"] < ENOUGH:
-        return f"{_shown(row['mean'])} ({_shown(row['least'])} to {_shown(row['greatest'])})"
-    return f"{_shown(row['mean'])} [{_shown(row['low'])}, {_shown(row['high'])}]"
-
-
-def _shown(rate: float) -> str:
-    return f"{round(100 * rate, 1) + 0.0:.1f}"  # no minus before a zero
+        return f"{say_rate(row['mean'])} ({say_rate(row['least'])} to {say_rate(row['greatest'])})"
+    return f"{say_rate(row['mean'])} [{say_rate(row['low'])}, {say_rate(row['high'])}]"

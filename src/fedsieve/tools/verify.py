@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from fedsieve.artifacts import UNREADABLE, read_json
+from fedsieve.checksums import hash_file
 from fedsieve.errors import InputError
 from fedsieve.grids import scenarios
-from fedsieve.sources import digest
 from fedsieve.stages.crate import CONFIG, METADATA
 from fedsieve.stages.evaluate import evaluate
 from fedsieve.stages.table import table
@@ -104,7 +104,7 @@ def _opened(path: Path) -> Iterator[Crate]:
             yield _crate(lambda name: inside(path, name).read_bytes())
         else:
             with zipfile.ZipFile(path) as archive:
-                print(f"{path}: SHA-256 {digest(path)}")
+                print(f"{path}: SHA-256 {hash_file(path)}")
                 yield _crate(archive.read)
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: no crate can be read there: {error}") from error
@@ -151,7 +151,7 @@ def _lying(crate: Crate, results: Path) -> Iterator[str]:
     """Compare each file of the results with its recorded SHA-256."""
 
     def found(name: str) -> str:
-        return digest(_result(results, name))
+        return hash_file(_result(results, name))
 
     recorded = {**crate.packed, **crate.large}
     made = {name: known for name, known in recorded.items() if name.startswith("results/")}

@@ -8,6 +8,8 @@ from scipy import stats
 
 from fedsieve import inference
 
+pytestmark = pytest.mark.slow
+
 DRAWS = 400
 COUNTS = (3, 5, 10)
 

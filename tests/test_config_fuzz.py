@@ -87,7 +87,7 @@ def misspelt(text, place):
     return swapped if swapped != text else text[:i] + text[i + 1 :]
 
 
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("place", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 @pytest.mark.parametrize("key", NAMES, ids=str)
 def test_a_misspelt_key_or_label_is_named(key, place):
     wrong = misspelt(key[-1], place)

@@ -281,7 +281,9 @@ def blanks(monkeypatch):
     return given
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [*CASES[:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[2:])]
+)
 @pytest.mark.parametrize("name", STAGES)
 def test_a_picture_is_drawn_of_whatever_there_is(stage, tmp_path, blanks, name, case):
     figures = [tmp_path / f"figure.{ending}" for ending in ("png", "pdf")]
@@ -323,6 +325,7 @@ def test_a_broken_file_is_still_an_error(stage, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_figure_of_hundreds_of_attacks_fits_a_page(tmp_path):
     one = values_of("single", ["accuracy", "asr"])
     many = pd.concat([one.assign(attack=f"a{i}") for i in range(80)], ignore_index=True)

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from snakemake.persistence import MetadataRecord
 
@@ -101,5 +102,6 @@ def test_records_of_jobs_that_have_not_ended_are_no_past(tmp_path):
     assert ancestry.done(tmp_path / "new") == []
 
 
+@pytest.mark.slow
 def test_the_start_of_torch_takes_some_time():
-    assert 0.1 < forecast.startup() < 60
+    assert forecast.startup() > 0.1  # how long at most depends on what else runs

@@ -11,6 +11,8 @@ from needed import absent
 
 from fedsieve import registry
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 500
 COHORTS = [(10, 2), (8, 2), (8, 0), (7, 2), (13, 5)]
 """Numbers of clients and of malicious ones, all within the domain of every rule."""

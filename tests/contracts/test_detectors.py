@@ -20,7 +20,10 @@ from fedsieve.rounds import Defense, Sampling, assemble, run, start
 from fedsieve.screening import fresh, screen
 from fedsieve.vectors import layout, seeded
 
-pytestmark = pytest.mark.parametrize("name", registry.available("detectors"))
+pytestmark = [
+    pytest.mark.parametrize("name", registry.available("detectors")),
+    pytest.mark.xdist_group("detectors"),  # which share a run of each detector
+]
 
 N_CLIENTS, N_CLASSES, N_ROUNDS, N = 11, 3, 6, 1100
 MALICIOUS = [1, 4]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fedsieve import metrics
+from fedsieve import annotations, metrics
 from fedsieve.artifacts import (
     read_arrays,
     read_data,
@@ -173,13 +173,20 @@ def _round(
     if rates:
         row["asr"] = metrics.attack_success(rates)
     row |= {f"asr.{kind}": rate for kind, rate in rates.items()}
-    source = attack.get("source")  # another attack may call anything so
-    if isinstance(source, int) and source in range(len(test.classes)):
+    source = _source(attack)
+    if source is not None and source in range(len(test.classes)):
         recalls = metrics.class_accuracy(predicted["test"], test.labels, len(test.classes))
         row["source_recall"] = recalls[source]
     if "local" in predicted:
         row |= _local(predicted["local"], predicted["local_test"], shown)
     return row
+
+
+def _source(attack: dict[str, Any]) -> int | None:
+    """The class that an attack, or the first of its parts that names one, calls its source."""
+    parts = (part for _, _, part in annotations.nested("attacks", attack))
+    named = (spec.get("source") for spec in (attack, *parts))
+    return next((source for source in named if isinstance(source, int)), None)  # or anything else
 
 
 def _local(own: np.ndarray, other: np.ndarray, shown: Shown) -> dict[str, Any]:

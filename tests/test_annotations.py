@@ -12,7 +12,7 @@ import typing
 from collections.abc import Sequence
 from typing import Annotated, Literal, Optional
 
-from fedsieve.ranges import Count, OneOf, PerJudgement, Range, Share, Size
+from fedsieve.ranges import Count, OneOf, PerJudgement, Range, Share, Size, Specs
 from fedsieve.ranges import Positive as AboveNothing
 
 Half = Annotated[float, Range(least=0, below=0.5)]
@@ -64,6 +64,11 @@ def schema(tmp_path):
         ("Annotated[int, Range(3)]", [3], [2]),
         ("Annotated[str, Range(least=1)]", ["a"], [""]),
         ("PerJudgement[Share]", [[0.5], [0, 1]], [[], [2], 0.5]),
+        (
+            "Annotated[Sequence[dict], Specs('attacks')]",
+            [[{"use": "backdoor", "size": 2}]],
+            [[], [3], {"use": "backdoor"}, [{"size": 2}], [{"use": 3}], None],
+        ),
     ],
 )
 def test_a_value_fits_an_annotation_or_does_not(schema, annotation, fitting, other):
@@ -134,3 +139,29 @@ def test_a_docstring_says_the_range_of_each_parameter(kind, name, parameter):
     for bound in set(bounds(schema)) - {10**6, 10**9}:
         told = bound if isinstance(bound, str) else f"{bound:g}"
         assert told in said, f"say of {parameter} that it is {demand(schema)}"
+
+
+FLIP, PATCH = {"use": "label_flip", "source": 3, "target": 2}, {"use": "backdoor"}
+DEEP = {"use": "hybrid", "parts": [FLIP, {"use": "hybrid", "parts": [PATCH]}]}
+
+
+def test_plugins_that_a_spec_names_are_found_however_deep():
+    assert [key for key, _, _ in annotations.nested("attacks", DEEP)] == [
+        ("parts", 0),
+        ("parts", 1),
+        ("parts", 1, "parts", 0),
+    ]
+    assert [part for _, _, part in annotations.inner("attacks", DEEP)] == DEEP["parts"]
+    assert annotations.modules("attacks", DEEP) == [
+        f"fedsieve.attacks.{name}" for name in ("hybrid", "label_flip", "hybrid", "backdoor")
+    ]
+
+
+@pytest.mark.parametrize("spec", [FLIP, FLIP | {"parts": [PATCH]}, {"use": "nothing"}, {}])
+def test_a_spec_without_such_a_parameter_names_none(spec):
+    assert [*annotations.nested("attacks", spec)] == []
+
+
+@pytest.mark.parametrize("parts", [3, [3], [{}], [{"use": 3}], {"use": "backdoor"}])
+def test_what_names_no_plugin_is_left_to_the_check(parts):
+    assert [*annotations.nested("attacks", {"use": "hybrid", "parts": parts})] == []

@@ -33,6 +33,10 @@ def problems(config):
     return [line.strip() for line in str(caught.value).splitlines()[1:]]
 
 
+SAME = {"use": "label_flip", "source": 3, "target": 3}
+PATCH_NOTHING = {"use": "backdoor", "poison_fraction": 0}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -77,6 +81,41 @@ def problems(config):
             "attacks.hybrid.target: 3 is source itself; choose another",
         ),
         (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [{"use": "label_flip", "sorce": 3}]}},
+            "attacks.hybrid.parts[0].sorce: unknown parameter of label_flip (did you mean "
+            "'source'?); known here: poison_fraction, source, target",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [{"use": "backdoor", "size": 0}]}},
+            "attacks.hybrid.parts[0].size: must be a whole number >= 1 and <= 1000000000, not 0",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [SAME]}},
+            "attacks.hybrid.parts[0].target: 3 is source itself; choose another",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [{"use": "backdor"}]}},
+            "attacks.hybrid.parts[0].use: there is no src/fedsieve/attacks/backdor.py (did you "
+            "mean 'backdoor'?); known here: backdoor, hybrid, label_flip, random_flip, unattacked",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [{"size": 2}]}},
+            "attacks.hybrid.parts[0].use: is missing",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [{"use": "backdoor"}], "source": 3}},
+            "attacks.hybrid.parts: must stand alone: drop parts, or source",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "source": 3}},
+            "attacks.hybrid.target: must be given where there are no parts",
+        ),
+        (
+            {"attacks__hybrid": {"use": "hybrid", "parts": [PATCH_NOTHING]}},
+            "attacks.hybrid.parts[0].poison_fraction: must be above 0, not 0, which poisons "
+            "nothing; drop the part",
+        ),
+        (
             {"sanitizers__fdsd__features": "conv9"},
             "sanitizers.fdsd.features: 'conv9' is no layer of cnn2 (tasks.digits.model) "
             "(did you mean 'conv2'?); known here: raw, conv1, conv2, penultimate, output",
@@ -119,6 +158,10 @@ def test_a_batch_of_one_trains_a_network_without_batch_normalization():
 
 ONE_LABEL = {
     "attack": ({"attacks__hybrid": {"use": "mine"}}, "hybrid (attacks/mine.py)"),
+    "part": (
+        {"attacks__hybrid": {"use": "hybrid", "parts": [{"use": "mine"}]}},
+        "hybrid (attacks/mine.py)",
+    ),
     "defense": ({}, "fdsd (sanitizers/cluster_majority.py)"),
     "detector": (
         {"defenses__krum__detect": {"use": "rowmix"}},
@@ -138,8 +181,9 @@ def test_methods_for_one_label_are_refused_on_data_that_are_said_to_have_several
     several = dataset | {"labels": "multi"}
     found = problems(changed(tasks__digits__dataset=several, **changes))
     (line,) = [line for line in found if what in line]
+    axis = "attack" if kind in ("attack", "part") else "defense"
     assert line == (
-        f"grids.demo.{kind if kind == 'attack' else 'defense'}: {what} needs one label per sample, "
+        f"grids.demo.{axis}: {what} needs one label per sample, "
         "and in tasks.digits.dataset labels: multi asks for several; drop it, or use labels: single"
     )
 

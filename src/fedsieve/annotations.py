@@ -5,8 +5,9 @@ is imported: the Snakefile checks them whenever the workflow is parsed.
 """
 
 import ast
+import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from fedsieve import plugin_specs, registry
 from fedsieve.errors import InputError
 
 Schema = dict[str, Any]
+
+Nested = tuple[tuple[Any, ...], str, Mapping[Any, Any]]
+"""Where in a spec another one stands, of what kind that is, and what it says."""
 
 PLAIN = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 
@@ -50,6 +54,34 @@ def schemas(path: Path, functions: tuple[str, ...]) -> Mapping[str, Schema]:
 def per_judgement(path: Path, functions: tuple[str, ...]) -> list[str]:
     """Parameters of a sanitizer that hold a value for each judgement."""
     return [name for name, found in schemas(path, functions).items() if "perJudgement" in found]
+
+
+def inner(kind: str, spec: Mapping[Any, Any]) -> Iterator[Nested]:
+    """Yield the plug-ins that a spec itself names, in a parameter that holds ``Specs``.
+
+    What is wrong with a spec is left to its check.
+    """
+    with contextlib.suppress(InputError):
+        path = registry.find(kind, str(spec.get("use")))
+        for parameter, schema in schemas(path, registry.CONTRACTS[kind]).items():
+            given = spec.get(parameter)
+            for place, part in enumerate(given if isinstance(given, list) else ()):
+                named = isinstance(part, Mapping) and isinstance(part.get("use"), str)
+                if "plugins" in schema and named:
+                    yield (parameter, place), schema["plugins"], part
+
+
+def nested(kind: str, spec: Mapping[Any, Any]) -> Iterator[Nested]:
+    """Yield the plug-ins that a spec names, as by ``inner``, and those that they name in turn."""
+    for key, of, part in inner(kind, spec):
+        yield key, of, part
+        yield from (((*key, *deeper), k, found) for deeper, k, found in nested(of, part))
+
+
+def modules(kind: str, spec: Mapping[Any, Any]) -> list[str]:
+    """Dotted modules of a plug-in and of those that its spec names."""
+    specs = [(kind, spec), *((of, part) for _, of, part in nested(kind, spec))]
+    return [registry.module(of, part["use"]) for of, part in specs]
 
 
 def _parameter(path: Path, parameter: str, annotation: ast.expr) -> Schema:
@@ -131,6 +163,13 @@ def _bounds(said: ast.expr, kind: object) -> Schema:
     match said:
         case ast.Call(func=ast.Name(id="OneOf"), args=values):
             return _one_of([ast.literal_eval(value) for value in values])
+        case ast.Call(func=ast.Name(id="Specs"), args=[ast.Constant(value=str(named_kind))]):
+            spec = {
+                "type": "object",
+                "required": ["use"],
+                "properties": {"use": {"type": "string"}},
+            }
+            return {"items": spec, "minItems": 1, "plugins": named_kind}
         case ast.Call(func=ast.Name(id="Range"), args=values, keywords=named):
             given = dict(zip(BOUNDS, map(ast.literal_eval, values), strict=False))
             given |= {str(part.arg): ast.literal_eval(part.value) for part in named}

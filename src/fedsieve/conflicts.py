@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from fedsieve import plugin_specs
+from fedsieve import annotations, plugin_specs
 from fedsieve.registry import near
 from fedsieve.schema import Key, Problem, shown
 
@@ -96,7 +96,10 @@ def _methods(
     """Yield axis, label, kind and spec of each plug-in of a grid that gets to see labels."""
     attacks, sanitizers = config["attacks"], config["sanitizers"]
     for label in grid["attack"]:
-        yield "attack", label, "attacks", attacks.get(label, {})
+        attack = attacks.get(label, {})
+        parts = ((kind, part) for _, kind, part in annotations.nested("attacks", attack))
+        for kind, spec in (("attacks", attack), *parts):
+            yield "attack", label, kind, spec
     for label in grid["defense"]:
         defense = config["defenses"].get(label, {})
         yield "defense", label, "sanitizers", sanitizers.get(defense.get("sanitize"), {})

@@ -17,6 +17,9 @@ from fedsieve.records import Dataset, Images, Labels, Partition, Poisoning, Pred
 _KIND = re.compile(r"[\w+-]+")
 """What a kind of poison may be called: names of columns, arrays and metrics are made of it."""
 
+NOTHING_TAKEN = np.empty(0, np.int64)
+"""Samples that an attack is not to touch where it is no part of another."""
+
 
 def empty(data: Dataset) -> Poisoning:
     """Nothing poisoned."""
@@ -102,6 +105,22 @@ def carries(labels: Predictions, label: int) -> Bool[np.ndarray, " samples"]:
 def share(fraction: float, n: int) -> int:
     """Count that ``fraction`` of ``n`` makes, half rounded up, in the decimals of the config."""
     return int((Decimal(str(fraction)) * n).to_integral_value(ROUND_HALF_UP))
+
+
+def with_parts(attack: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield an attack (config ``attacks``) and all that it is made of (``hybrid``)."""
+    yield attack
+    parts = attack.get("parts")
+    for part in parts if isinstance(parts, list) else ():  # another attack may call anything so
+        if isinstance(part, Mapping) and "use" in part:
+            yield from with_parts(part)
+
+
+def spare(
+    rows: Int64[np.ndarray, " rows"], taken: Int64[np.ndarray, " taken"]
+) -> Int64[np.ndarray, " left"]:
+    """Rows that are not taken, in their order."""
+    return rows[~np.isin(rows, taken)]
 
 
 def draw(

@@ -27,6 +27,13 @@ class OneOf:
         self.values = values
 
 
+class Specs:
+    """Plug-ins of a kind, in a list: each with ``use`` and its parameters, checked as elsewhere."""
+
+    def __init__(self, kind: str):
+        self.kind = kind
+
+
 Share = Annotated[float, Range(least=0, most=1)]
 
 Positive = Annotated[float, Range(above=0, most=1_000_000_000)]

@@ -297,8 +297,16 @@ def _plugin(key: Key, kind: str, spec: Mapping[Any, Any]) -> Iterator[Problem]:
         for part, wrong in misfits(given[parameter], allowed.get(parameter, {})):
             if not written:
                 yield (*key, parameter, *part), wrong
+    for place, of, inner in annotations.inner(kind, spec):
+        yield from _plugin((*key, *place), of, inner)
     for parameter in sorted(required - given.keys()):
         yield (*key, parameter), f"is missing: {name} has no default for it"
+    for alone, needed in (plugin_specs.declared(kind, name, "EITHER") or {}).items():
+        if alone not in given:
+            for parameter in (each for each in needed if given.get(each) is None):
+                yield (*key, parameter), f"must be given where there are no {alone}"
+        elif others := [str(each) for each in given if each != alone]:
+            yield (*key, alone), f"must stand alone: drop {alone}, or {', '.join(others)}"
     first, *others = plugin_specs.declared(kind, name, "DIFFERENT") or [None]
     for parameter in others:
         if first in given and given[first] == given.get(parameter):
@@ -341,8 +349,8 @@ def _references(config: Mapping[Any, Any]) -> Iterator[tuple[Key, str, Any]]:
 
 
 def _idle_attacks(config: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Yield attacks that poison nothing, since each share that they have is 0."""
-    for name, attack in _entries(config, "attacks").items():
+    """Yield attacks, and parts of attacks, that poison nothing: each share that they have is 0."""
+    for key, attack, remedy in _attacks(config):
         if attack.get("use") not in registry.available("attacks"):
             continue
         with contextlib.suppress(InputError):  # of a file that is none, told by ``_plugins``
@@ -351,8 +359,15 @@ def _idle_attacks(config: Mapping[Any, Any]) -> Iterator[Problem]:
             shares = sorted(key for key in taken if key.endswith("fraction"))
             if shares and all(attack.get(key) == 0 for key in shares):
                 found = f"must be above 0, not {attack[shares[0]]!r}, which poisons nothing"
-                nothing = f"{found}; for no attack use {UNATTACKED!r} in grids"
-                yield ("attacks", name, shares[0]), nothing
+                yield (*key, shares[0]), f"{found}; {remedy}"
+
+
+def _attacks(config: Mapping[Any, Any]) -> Iterator[tuple[Key, Mapping[Any, Any], str]]:
+    """Yield every attack and every part of one, with what to do where it poisons nothing."""
+    for name, attack in _entries(config, "attacks").items():
+        yield ("attacks", name), attack, f"for no attack use {UNATTACKED!r} in grids"
+        for place, _, part in annotations.nested("attacks", attack):
+            yield ("attacks", name, *place), part, "drop the part"
 
 
 def _judgements(config: Mapping[Any, Any]) -> Iterator[Problem]:

@@ -50,7 +50,7 @@ def test_the_example_is_a_valid_spec(name, data):
 def test_probe_takes_every_parameter_of_poison(name, labels):
     plugin = registry.load("attacks", name)
     poison, probe = (set(inspect.signature(f).parameters) for f in (plugin.poison, plugin.probe))
-    assert not poison - probe - {"data", "rows", "rng", "common"}, (
+    assert not poison - probe - {"data", "rows", "taken", "rng", "common"}, (
         "each parameter of poison is one of probe"
     )
 
@@ -154,3 +154,18 @@ def test_probes_want_a_class_and_ask_no_image_that_truly_has_it(name, data):
         assert not has.any(), f"{kind}: asks images that truly are of the class it wants"
         assert probe.images.shape == (len(probe.samples), *IMAGES.shape[1:])
         assert probe.images.dtype == np.uint8
+
+
+def test_as_a_part_of_a_hybrid_it_poisons_what_no_part_before_it_took(name, data):
+    supplied = {name: np.random.default_rng(0) for name in ("rng", "common")}
+    first = {"use": "random_flip"}
+    both = {"use": "hybrid", "parts": [first, spec("attacks", name)]}
+    alone = registry.bind("attacks", first, "poison", **supplied)(data, ROWS)
+    supplied = {name: np.random.default_rng(0) for name in ("rng", "common")}
+    found = registry.bind("attacks", both, "poison", **supplied)(data, ROWS)
+    assert found.samples.tolist() == sorted(set(found.samples.tolist()))
+    assert set(alone.samples) <= set(found.samples) <= set(ROWS)
+    place = np.searchsorted(found.samples, alone.samples)
+    np.testing.assert_array_equal(found.labels_after[place], alone.labels_after)
+    asked = registry.bind("attacks", both, "probe")(data)
+    assert len(asked) == len(probes(name, data))

@@ -93,6 +93,7 @@ refuse_foreign_interpreter()
 sys.path.insert(0, str(ROOT / "src"))
 
 from fedsieve import (
+    annotations,
     blocks,
     claim_settings,
     configfiles,
@@ -240,12 +241,15 @@ def method(section, wildcard):
 
 
 def code(stage, *plugins):
-    """Function of the wildcards: digest of a stage and of the plug-ins that it will load."""
+    """Function of the wildcards: digest of a stage and of the plug-ins that it will load.
+
+    Of each plug-in its kind, and a function that gives its spec, which may name others in turn.
+    """
 
     def digest(w):
-        named = [(kind, name(w)) for kind, name in plugins]
-        loaded = [registry.module(kind, name) for kind, name in named if name]
-        return provenance.digest(f"fedsieve.stages.{stage}", *loaded)
+        specs = [(kind, spec(w)) for kind, spec in plugins]
+        loaded = [annotations.modules(kind, spec) for kind, spec in specs if spec]
+        return provenance.digest(f"fedsieve.stages.{stage}", *sum(loaded, []))
 
     return digest
 
@@ -260,7 +264,7 @@ def texts(*folders):
 
 def used(kind, section, wildcard, *path):
     """The plug-in that a label uses, for ``code``."""
-    return kind, lambda w: entry(section, w[wildcard], *path)["use"]
+    return kind, lambda w: entry(section, w[wildcard], *path)
 
 
 def n_clients(w):
@@ -387,14 +391,14 @@ def training_code(w):
     """Digest of all code that a training job runs."""
     defense = entry("defenses", w.defense)
     plugins = [
-        ("models", entry("tasks", w.task, "model")["use"]),
-        ("attacks", entry("attacks", w.attack)["use"]),
-        ("aggregators", defense["aggregate"]["use"]),
-        ("detectors", defense.get("detect", {}).get("use")),
-        ("sanitizers", (in_training(w) or {}).get("use")),
+        ("models", entry("tasks", w.task, "model")),
+        ("attacks", entry("attacks", w.attack)),
+        ("aggregators", defense["aggregate"]),
+        ("detectors", defense.get("detect")),
+        ("sanitizers", in_training(w)),
     ]
     return code(
-        "train", *((kind, lambda _, name=name: name) for kind, name in plugins)
+        "train", *((kind, lambda _, spec=spec: spec) for kind, spec in plugins)
     )(w)
 
 

@@ -40,7 +40,7 @@ rule warmup:
         code=code(
             "warmup",
             used("models", "tasks", "task", "model"),
-            ("aggregators", lambda w: "fedavg"),
+            ("aggregators", lambda w: {"use": "fedavg"}),
         ),
     shell:
         "python -m fedsieve warmup --data {input.data:q} --clients {input.clients:q}"

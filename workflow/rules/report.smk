@@ -325,8 +325,8 @@ rule feature_maps:
         scenario=lambda w: json.dumps(mapped_scenario(w), sort_keys=True),
         code=code(
             "feature_maps",
-            ("models", lambda w: mapped_entry(w, "tasks", "task", "model", "use")),
-            ("attacks", lambda w: mapped_entry(w, "attacks", "attack", "use")),
+            ("models", lambda w: mapped_entry(w, "tasks", "task", "model")),
+            ("attacks", lambda w: mapped_entry(w, "attacks", "attack")),
         ),
     shell:
         "python -m fedsieve feature_maps --data {input.data:q} --weights {input.weights:q}"

@@ -6,7 +6,15 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from fedsieve.errors import InputError, check_count, check_share
-from fedsieve.poisonings import carries, changed, check_class, draw, share
+from fedsieve.poisonings import (
+    NOTHING_TAKEN,
+    carries,
+    changed,
+    check_class,
+    draw,
+    share,
+    spare,
+)
 from fedsieve.ranges import Count, OneOf, Share, Whole
 from fedsieve.records import Dataset, Images, Labels, Poisoning, Probe
 
@@ -53,6 +61,7 @@ PATTERNS = {"square": square, "checkerboard": checkerboard, "cross": cross}
 def poison(
     data: Dataset,
     rows: Int64[np.ndarray, " rows"],
+    taken: Int64[np.ndarray, " taken"] = NOTHING_TAKEN,
     *,
     rng: np.random.Generator,
     target: Whole = 0,
@@ -70,6 +79,7 @@ def poison(
     Args:
         data: The training set.
         rows: The client's samples.
+        taken: Those of them that are not to be patched; the share counts them.
         rng: Draws which images are patched.
         target: Class y^t that the trigger shall call forth, numbered from 0.
         poison_fraction: Patched images as a share, from 0 to 1, of ALL images of the client.
@@ -89,7 +99,8 @@ def poison(
     """
     check_share("poison_fraction", poison_fraction)
     mask, light = trigger(data.images, size, margin, position, pattern, value)
-    return plant(data, rows, share(poison_fraction, len(rows)), target, mask, light, rng)
+    n = share(poison_fraction, len(rows))
+    return plant(data, spare(rows, taken), n, target, mask, light, rng)
 
 
 def probe(

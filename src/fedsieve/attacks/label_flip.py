@@ -4,7 +4,15 @@ import numpy as np
 from jaxtyping import Int64
 
 from fedsieve.errors import InputError, check_share
-from fedsieve.poisonings import carries, changed, check_class, draw, share
+from fedsieve.poisonings import (
+    NOTHING_TAKEN,
+    carries,
+    changed,
+    check_class,
+    draw,
+    share,
+    spare,
+)
 from fedsieve.ranges import Share, Whole
 from fedsieve.records import Dataset, Labels, Poisoning, Probe
 
@@ -18,6 +26,7 @@ DIFFERENT = ("source", "target")
 def poison(
     data: Dataset,
     rows: Int64[np.ndarray, " rows"],
+    taken: Int64[np.ndarray, " taken"] = NOTHING_TAKEN,
     *,
     rng: np.random.Generator,
     source: Whole,
@@ -31,6 +40,7 @@ def poison(
     Args:
         data: The training set.
         rows: The client's samples.
+        taken: Those of them that are not to be flipped; the share counts them.
         rng: Draws which images are flipped.
         source: Class s whose images are relabeled, numbered from 0.
         target: Class t that they are given, numbered from 0.
@@ -45,7 +55,7 @@ def poison(
     _check(data, source, target)
     check_share("poison_fraction", poison_fraction)
     eligible = rows[carries(data.labels[rows], source)]
-    samples = draw(eligible, share(poison_fraction, len(eligible)), rng)
+    samples = draw(spare(eligible, taken), share(poison_fraction, len(eligible)), rng)
     return changed(data, samples, "flip", _flip(data.labels[samples], source, target))
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Int64
 
 from fedsieve.attacks import label_flip
 from fedsieve.errors import InputError, check_share
+from fedsieve.poisonings import NOTHING_TAKEN
 from fedsieve.ranges import OneOf, Share
 from fedsieve.records import Dataset, Poisoning, Probe
 
@@ -22,6 +23,7 @@ UNTARGETED = True
 def poison(
     data: Dataset,
     rows: Int64[np.ndarray, " rows"],
+    taken: Int64[np.ndarray, " taken"] = NOTHING_TAKEN,
     *,
     rng: np.random.Generator,
     common: np.random.Generator,
@@ -33,6 +35,7 @@ def poison(
     Args:
         data: The training set.
         rows: The samples of one malicious client.
+        taken: Those of them that are not to be flipped; the share counts them.
         rng: Draws for this client alone.
         common: Draws the same for each malicious client of a run.
         drawn: ``each``, every attacker has a pair of its own; ``together``, they share one, which
@@ -52,6 +55,7 @@ def poison(
     return label_flip.poison(
         data,
         rows,
+        taken,
         rng=rng,
         source=int(source),
         target=int(target),

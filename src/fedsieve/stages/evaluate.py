@@ -18,7 +18,7 @@ from fedsieve.artifacts import (
     write_json,
     write_text,
 )
-from fedsieve.poisonings import poisoners, probes
+from fedsieve.poisonings import poisoners, probes, with_parts
 from fedsieve.record_keys import find_all
 from fedsieve.records import DIVERGED, Dataset, Labels, Probe, is_predicted
 from fedsieve.tidy import read_table
@@ -173,13 +173,19 @@ def _round(
     if rates:
         row["asr"] = metrics.attack_success(rates)
     row |= {f"asr.{kind}": rate for kind, rate in rates.items()}
-    source = attack.get("source")  # another attack may call anything so
-    if isinstance(source, int) and source in range(len(test.classes)):
+    source = _source(attack)
+    if source is not None and source in range(len(test.classes)):
         recalls = metrics.class_accuracy(predicted["test"], test.labels, len(test.classes))
         row["source_recall"] = recalls[source]
     if "local" in predicted:
         row |= _local(predicted["local"], predicted["local_test"], shown)
     return row
+
+
+def _source(attack: dict[str, Any]) -> int | None:
+    """The class that an attack, or the first of its parts that names one, calls its source."""
+    named = (spec.get("source") for spec in with_parts(attack))
+    return next((source for source in named if isinstance(source, int)), None)  # or anything else
 
 
 def _local(own: np.ndarray, other: np.ndarray, shown: Shown) -> dict[str, Any]:

@@ -8,7 +8,14 @@ import numpy as np
 from fedsieve import registry
 from fedsieve.artifacts import read_data, read_partition, write_poisoning
 from fedsieve.notices import warn
-from fedsieve.poisonings import check_poisoning, empty, merge, probes, say_shortcomings
+from fedsieve.poisonings import (
+    check_poisoning,
+    empty,
+    merge,
+    probes,
+    say_shortcomings,
+    with_parts,
+)
 from fedsieve.ratios import n_malicious
 from fedsieve.rng import stream
 
@@ -32,6 +39,7 @@ def poison(
     train, test = read_data(data)
     where = registry.file_of("attacks", attack)
     asked = probes(attack, test)
+    probed = set(asked) if asked and not _has_untargeted_part(attack) else None
     held = read_partition(clients)
     chosen = stream(seed, "malicious").permutation(held.n_clients)
     malicious = np.sort(chosen[: n_malicious(ratio, held.n_clients)])
@@ -40,7 +48,7 @@ def poison(
         rows = held.rows(client)
         rng, common = stream(seed, "poison", client), stream(seed, "poison")
         found = registry.bind("attacks", attack, "poison", rng=rng, common=common)(train, rows)
-        parts.append(check_poisoning(where, found, train, rows, set(asked) or None))
+        parts.append(check_poisoning(where, found, train, rows, probed))
     merged = merge(malicious, parts)
     write_poisoning(poisoning, merged)
     print("malicious clients:", *malicious)
@@ -48,3 +56,8 @@ def poison(
     print("poisoned samples:", dict(zip(kinds.tolist(), counts.tolist(), strict=True)))
     for text in say_shortcomings(merged, held, asked):
         warn(f"{poisoning.parent}: {text}")
+
+
+def _has_untargeted_part(attack: dict[str, Any]) -> bool:
+    _, *parts = with_parts(attack)
+    return any(hasattr(registry.load("attacks", part["use"]), "UNTARGETED") for part in parts)

@@ -134,9 +134,10 @@ def workspace(tmp_path_factory):
 
 def run(root, command):
     """Output of a shell command that must succeed, with the copy's package and data."""
-    command = command.replace(".venv/bin/snakemake", f"{sys.executable} -m snakemake")
+    python = shlex.quote(sys.executable)
+    command = command.replace(".venv/bin/snakemake", f"{python} -m snakemake")
     for folder in FOLDERS:
-        command = command.replace(folder, str(root))
+        command = command.replace(folder, shlex.quote(str(root)))
     environment = {k: v for k, v in os.environ.items() if k not in ("FEDSIEVE_DATA", "CI")}
     environment["PYTHONPATH"] = str(root / "src")
     done = subprocess.run(
@@ -155,7 +156,9 @@ def test_every_kind_of_plugin_has_an_example():
 @pytest.mark.workflow
 def test_examples_keep_what_all_plugins_of_their_kind_promise(workspace):
     names = [name for _, name in EXAMPLES]
-    contracts = f"{sys.executable} -m pytest tests/contracts -vv -k '{' or '.join(names)}'"
+    contracts = (
+        f"{shlex.quote(sys.executable)} -m pytest tests/contracts -vv -k '{' or '.join(names)}'"
+    )
     passed = re.findall(r"::test_\w+\[(.*)\] PASSED", run(workspace, contracts))
     assert {part for ids in passed for part in ids.split("-")} >= set(names)
 
@@ -193,7 +196,7 @@ def test_each_configuration_shown_is_whole_on_top_of_the_demo(block, plugin):
 @pytest.mark.workflow
 @pytest.mark.parametrize("command", commands(r"\.venv/bin/python -m pytest tests/contracts"))
 def test_documented_tests_of_a_plugin_are_some(workspace, command):
-    python = command.replace(".venv/bin/python", sys.executable)
+    python = command.replace(".venv/bin/python", shlex.quote(sys.executable))
     assert (
         int(re.findall(r"test_aggregators\.py: (\d+)", run(workspace, f"{python} -q --co"))[0]) > 4
     )

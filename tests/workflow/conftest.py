@@ -72,11 +72,23 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.xdist_group(item.nodeid))
 
 
+def plain_python(folder):
+    """This interpreter by a path of plain letters.
+
+    Snakemake's plug-in for SLURM cannot start one whose path has spaces or parentheses, nor does
+    Snakemake log one of foreign letters in ASCII without a traceback.
+    """
+    link = folder / "environment"
+    link.symlink_to(sys.prefix)
+    return str(link / "bin/python")
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """A copy of the repository with what Snakemake has made in it."""
+    """A copy of the repository with what Snakemake has made in it, and whose Snakemake."""
 
     root: Path
+    python: str = sys.executable
 
     def start(
         self,
@@ -93,7 +105,7 @@ class Workspace:
         inherited = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
         configured = ["--configfile", config] if config else []
         return subprocess.Popen(
-            [sys.executable, *program, *arguments, *configured],
+            [self.python, *program, *arguments, *configured],
             cwd=self.root,
             env=inherited | (env or {}),
             stdout=output,

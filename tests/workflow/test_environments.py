@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import NO_UTF8, Workspace
+from conftest import NO_UTF8, Workspace, plain_python
 from test_mistakes import archive, refused
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,8 @@ def test_data_plugins_and_tools_are_found_at_home(laboratory):
 def ascii_only(laboratory, tmp_path):
     """The same in a folder and a locale of ASCII alone."""
     workspace, env = laboratory
-    return Workspace(shutil.copytree(workspace.root, tmp_path / "plain")), env | NO_UTF8
+    root = shutil.copytree(workspace.root, tmp_path / "plain")
+    return Workspace(root, plain_python(tmp_path)), env | NO_UTF8
 
 
 def test_a_log_is_shown_where_the_locale_lacks_its_letters(ascii_only):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import slurm
 import yaml
-from conftest import Workspace
+from conftest import Workspace, plain_python
 from digests import differing, digests
 from needed import absent
 
@@ -49,8 +49,9 @@ def cluster(tmp_path_factory):
 def plain(tmp_path_factory):
     """Function that copies a workspace into a folder with a plain name, the only kind tried."""
     base, numbers = tmp_path_factory.mktemp("plain"), itertools.count()
+    python = plain_python(base)
     return lambda found: Workspace(
-        shutil.copytree(found.root, base / str(next(numbers)), symlinks=True)
+        shutil.copytree(found.root, base / str(next(numbers)), symlinks=True), python
     )
 
 

@@ -157,6 +157,12 @@ def test_the_recall_of_a_source_is_scored_where_source_is_one_class(
     assert "source_recall" not in found
 
 
+def test_a_source_of_a_part_is_scored_as_one_of_an_attack_alone(written, stage, tmp_path):
+    alone = score(written, stage, tmp_path)["source_recall"]
+    joined = {"use": "hybrid", "parts": [{"use": "unattacked"}, written["attack"]]}
+    assert score(written | {"attack": joined}, stage, tmp_path)["source_recall"] == alone
+
+
 def test_without_a_screening_at_the_end_the_flags_that_held_last_are_scored(
     written, stage, tmp_path
 ):

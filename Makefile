@@ -16,8 +16,8 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 help:
 	@echo "make demo         run the whole workflow on bundled data, offline, and print the results"
-	@echo "make test         the tests to run at every edit, some five minutes on two cores"
-	@echo "make test-all     all tests, a quarter of an hour: SLURM, browser, kills, long grids, too"
+	@echo "make test         the tests to run at every edit, some four minutes on two cores"
+	@echo "make test-all     all tests, some seventeen minutes: SLURM, browser, kills, long grids, too"
 	@echo "make check        lint, types, formatting of code and workflow"
 	@echo "make docs         this documentation as a site, site/index.html; needs no network"
 	@echo "make audit        known vulnerabilities of the locked versions (needs a network)"

@@ -63,8 +63,7 @@ def digests(commit: str) -> tuple[str, ...]:
         with tarfile.open(fileobj=io.BytesIO(git("archive", commit, "src/fedsieve"))) as tar:
             tar.extractall(folder, filter="data")
         provenance.ROOT = next(Path(folder).rglob("fedsieve")).parent
-        for name in ("_read", "_is_own", "_code", "_alone"):
-            getattr(provenance, name).cache_clear()
+        provenance.forget()
         reached = provenance.closure(TRAINING)
         return (
             joined(f"{module} {written(module)}" for module in reached),

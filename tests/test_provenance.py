@@ -12,11 +12,6 @@ PACKAGE = provenance.ROOT / "fedsieve"
 FEDAVG = "fedsieve.aggregators.fedavg"
 
 
-def forget():
-    for cached in ("_read", "_code", "_alone", "_is_own", "_hash_file"):
-        getattr(provenance, cached).cache_clear()
-
-
 @pytest.fixture
 def edit(tmp_path, monkeypatch):
     """Work on a copy of the package: ``edit(file, old, new)`` and digests follow."""
@@ -27,11 +22,11 @@ def edit(tmp_path, monkeypatch):
         path = tmp_path / "fedsieve" / file
         assert old in path.read_text(encoding="utf-8")
         path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-        forget()
+        provenance.forget()
 
-    forget()
+    provenance.forget()
     yield change
-    forget()
+    provenance.forget()
 
 
 def test_comments_change_nothing(edit):
@@ -59,7 +54,7 @@ def test_formatting_changes_nothing(edit, tmp_path):
     before = provenance.digest("fedsieve.stages.train")
     for path in (tmp_path / "fedsieve").rglob("*.py"):
         path.write_text(ast.unparse(ast.parse(path.read_text(encoding="utf-8"))), encoding="utf-8")
-    forget()
+    provenance.forget()
     assert provenance.digest("fedsieve.stages.train") == before
 
 
@@ -78,7 +73,7 @@ def rename(root, old, new):
             text = whole.sub("\n".join([*lines, f"from {target} import {new_name}"]), text)
             text = re.sub(rf"\b{old_name}\.(?=\w)", f"{new_name}.", text)
         path.write_text(text, encoding="utf-8")
-    forget()
+    provenance.forget()
 
 
 def digests():
@@ -125,10 +120,10 @@ def test_imports_that_swap_places_change_the_digest(tmp_path, monkeypatch):
     for names in (("low", "high"), ("high", "low")):
         text = "from fedsieve.{} import f as a\nfrom fedsieve.{} import f as b\nx = a() - b()"
         (tmp_path / "fedsieve/user.py").write_text(text.format(*names), encoding="utf-8")
-        forget()
+        provenance.forget()
         found.append(provenance.digest("fedsieve.user"))
     assert found[0] != found[1]
-    forget()
+    provenance.forget()
 
 
 @pytest.mark.parametrize("stage", ["features", "floor", "feature_maps"])
@@ -192,9 +187,9 @@ def test_every_form_of_import_is_followed(tmp_path, monkeypatch):
     for name, text in forms.items():
         (tmp_path / f"fedsieve/{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    forget()
+    provenance.forget()
     assert provenance.closure(["fedsieve.a"]) == {f"fedsieve.{name}" for name in "abcd"}
-    forget()
+    provenance.forget()
 
 
 def test_modules_of_the_user_are_followed_and_installed_ones_are_not(tmp_path, monkeypatch):
@@ -216,16 +211,16 @@ def test_modules_of_the_user_are_followed_and_installed_ones_are_not(tmp_path, m
     (installed / "packaged.py").write_text("", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'lab'}:{installed}")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    forget()
+    provenance.forget()
     mine = "fedsieve.attacks.mine"
     beside = {f"fedsieve.attacks.{name}" for name in ("_beside", "_other")}
     of_lab = {"labtools", "labtools.a", "labtools.b"}
     assert provenance.closure([mine]) == {mine, "fedsieve.errors"} | beside | of_lab
     before = provenance.digest(mine)
     (lab / "b.py").write_text("B = 2", encoding="utf-8")
-    forget()
+    provenance.forget()
     assert provenance.digest(mine) != before
-    forget()
+    provenance.forget()
 
 
 def test_files_that_a_spec_names_count_by_content_whatever_their_date(tmp_path):
@@ -235,13 +230,13 @@ def test_files_that_a_spec_names_count_by_content_whatever_their_date(tmp_path):
     (first,) = provenance.contents(tmp_path, spec)
     archive.write_bytes(b"two" * 10**6)
     os.utime(archive, (0, 0))
-    forget()
+    provenance.forget()
     (second,) = provenance.contents(tmp_path, spec)
     assert first == hashlib.sha256(b"one" * 10**6).hexdigest()
     assert second == hashlib.sha256(b"two" * 10**6).hexdigest()
     assert provenance.contents(tmp_path, {"file": str(archive)}) == [second]
     assert provenance.contents(tmp_path, {"file": "missing.npz"}) == []
-    forget()
+    provenance.forget()
 
 
 def test_a_plugin_outside_the_package_counts_by_its_content_not_by_its_place(tmp_path, monkeypatch):
@@ -251,8 +246,8 @@ def test_a_plugin_outside_the_package_counts_by_its_content_not_by_its_place(tmp
         (tmp_path / folder / "partitions").mkdir(parents=True)
         (tmp_path / folder / "partitions/mine.py").write_text(source.format(text), encoding="utf-8")
         monkeypatch.setenv("FEDSIEVE_PLUGINS", str(tmp_path / folder))
-        forget()
+        provenance.forget()
         assert "fedsieve.errors" in provenance.closure(["fedsieve.partitions.mine"])
         found.append(provenance.digest("fedsieve.partitions.mine"))
-    forget()
+    provenance.forget()
     assert found[0] == found[1] != found[2]

@@ -34,9 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"fedsieve: no stage or tool named {name!r}\n\n{overview()}", file=sys.stderr)
         return 2
     function = getattr(importlib.import_module(f"fedsieve.{folder}.{name}"), name)
-    given = vars(parser(function).parse_args(flags))
     try:
-        if given.get("device", "cpu") != "cpu":
+        given = vars(parser(function).parse_args(flags))
+        if "device" in given:
             importlib.import_module("fedsieve.cards").make_ready(given["device"])
         function(**given)
     except InputError as error:

@@ -18,10 +18,9 @@ OPEN = {
 }
 """Modules and folders of fedsieve that a defense may import: none of them knows any truth."""
 
-
 WHY = (
-    "a defense must not see what was poisoned; of fedsieve it may import errors, ranges, records, "
-    "rng, vectors and other defenses alone"
+    "a defense must not see what was poisoned; of fedsieve it may import these alone: "
+    f"{', '.join(sorted(OPEN))}"
 )
 
 

@@ -49,6 +49,12 @@ def imports(module: str) -> frozenset[str]:
     return _read(module).imports
 
 
+def forget() -> None:
+    """Read all code and files anew: for whoever changes them, or ``ROOT``, within a process."""
+    for function in (_read, _code, _alone, _is_own, _hash_file):
+        function.cache_clear()
+
+
 def contents(root: Path, spec: Mapping[str, Any]) -> list[str]:
     """SHA-256 of each file, below a data root or elsewhere, that a text in a spec names.
 

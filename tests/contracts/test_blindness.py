@@ -83,17 +83,12 @@ def rogue(request, tmp_path, monkeypatch):
         monkeypatch.setattr(registry, "PACKAGE", package)
         monkeypatch.setenv("FEDSIEVE_PLUGINS", str(tmp_path / "mine"))
         monkeypatch.setattr(aggregators, "__path__", [str(package / "aggregators"), str(outside)])
-        forget()
+        provenance.forget()
 
     yield make
     for name in ("rogue", "_helper"):
         sys.modules.pop(f"fedsieve.aggregators.{name}", None)
-    forget()
-
-
-def forget():
-    for name in ("_read", "_is_own", "_code", "_alone"):
-        getattr(provenance, name).cache_clear()
+    provenance.forget()
 
 
 @pytest.mark.parametrize("way", ROGUES)

@@ -129,7 +129,8 @@ try:
     registry.look_in(settings.plugin_folders(config))
     said = (ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
     schema = yaml.safe_load(said)
-    shared = configfiles.read_configuration(ROOT / "config/common.yaml")
+    COMMON = ROOT / "config/common.yaml"
+    shared = configfiles.read_configuration(COMMON) if config.get("common") else {}
     config.update(settings.with_common(config, shared))
     settings.check(config, schema, shared)
 except InputError as error:
